@@ -1,0 +1,1 @@
+"""Trains the models of the zoo from scratch: `python -m zoo.train llava|blip2`."""
