@@ -1,0 +1,137 @@
+"""The offline stage: base checkpoint + plan -> variant directory."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bitloom.errors import InputError
+from bitloom.files import check_new_directory, new_directory, write_atomic
+from bitloom.plan import Component, Plan
+from bitloom.variant import Engine, Footprint, VariantManifest
+from quantize.checkpoint import Checkpoint, open_checkpoint
+from quantize.mapping import check_mapping_groups
+from quantize.resolve import ResolvedLayer, notes, resolve
+from quantize.source import DirectSource, TensorSource
+from quantize.store.location import default_root
+from quantize.store.objects import ObjectStore
+from quantize.write.config import variant_config
+from quantize.write.footprint import footprints
+from quantize.write.layout import OutputTensor, plan_outputs
+from quantize.write.manifest import copy_companions, engine_notes, write_manifest
+from quantize.write.shards import MAX_SHARD_BYTES
+from quantize.write.weights import LayerListener, write_weights
+
+UnitListener = Callable[[str, int, int], None]
+"""Hears of each unit that calibration is done with: its name, how many are, of how many."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What quantizing a plan will give, from headers alone."""
+
+    checkpoint: Checkpoint
+    layers: tuple[ResolvedLayer, ...]
+    outputs: tuple[OutputTensor, ...]
+    total: Footprint
+    components: dict[Component, Footprint]
+    engines: tuple[Engine, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def peak_bytes(self) -> int:
+        """Rough peak memory of rounding to nearest beyond the interpreter's: the largest tensor, as
+        read, as integers, packed, and the packer's temporaries (about five bytes a weight)."""
+        return max(output.entry.size + 5 * output.entry.count for output in self.outputs)
+
+
+def preview(plan: Plan) -> Preview:
+    """Resolve `plan` against its checkpoint without reading weights.
+
+    Raises CheckpointError where the base cannot be used, PlanError where the plan does not fit it.
+    """
+    checkpoint = open_checkpoint(plan.base, plan.revision)
+    layers = resolve(plan, checkpoint)
+    check_mapping_groups(checkpoint, layers)
+    outputs = plan_outputs(checkpoint, layers)
+    total, components = footprints(checkpoint, outputs)
+    all_notes = (*notes(layers), *engine_notes(layers))
+    return Preview(checkpoint, layers, outputs, total, components, checkpoint.family.engines, all_notes)
+
+
+def quantize(
+    plan: Plan,
+    out: Path,
+    *,
+    source: TensorSource | None = None,
+    store: Path | None = None,
+    on_unit: UnitListener | None = None,
+    on_layer: LayerListener | None = None,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+) -> VariantManifest:
+    """Write the variant that `plan` describes to the new directory `out`; nothing is left on failure.
+
+    `source` gives the tensors. By default they are computed from the checkpoint as they are needed, or,
+    where a layer's method learns from data, taken from the artifact store at `store`, after calibration
+    has filled it (`on_unit` hears of each unit). `on_layer` hears of each layer's record.
+    Raises PlanError, CheckpointError, InputError, DataError, QuantizationError, StoreError.
+    """
+    planned = preview(plan)
+    check_new_directory(out)
+    _check_space(out, planned.total.stored_bytes)
+    for note in notes(planned.layers):
+        logger.warning("plan %s: %s", plan.name, note)
+    checkpoint = planned.checkpoint
+    source = source or open_source(plan, planned, store, on_unit)
+    with new_directory(out) as directory:
+        copy_companions(checkpoint, directory)
+        records = write_weights(
+            directory,
+            planned.outputs,
+            source,
+            on_layer or (lambda record: logger.debug("%s: done", record.name)),
+            max_shard_bytes,
+        )
+        config = variant_config(checkpoint.config, checkpoint.family, planned.layers)
+        write_atomic(directory / "config.json", json.dumps(config, indent=2) + "\n")
+        return write_manifest(
+            directory,
+            plan,
+            checkpoint,
+            planned.outputs,
+            planned.layers,
+            records,
+            source.calibration,
+            source.notes(),
+        )
+
+
+def open_source(
+    plan: Plan, planned: Preview, store: Path | None = None, on_unit: UnitListener | None = None
+) -> TensorSource:
+    """Where the plan's tensors come from: the checkpoint, or the store once calibration has filled it."""
+    if not any(layer.scheme is not None and layer.scheme.method != "rtn" for layer in planned.layers):
+        return DirectSource(planned.checkpoint)
+    # Calibration imports transformers, which takes seconds that rounding to nearest need not wait.
+    from quantize.artifacts.prepare import prepare_independent, prepare_sequential
+    from quantize.calibration.passes import CalibrationPass
+
+    calibrated = CalibrationPass(planned.checkpoint, plan.calibration)
+    objects = ObjectStore(store or default_root())
+    listener = on_unit or (lambda name, done, total: logger.info("%s: unit %d of %d", name, done, total))
+    if plan.calibration.mode == "sequential":
+        return prepare_sequential(calibrated, planned.layers, objects, listener)
+    return prepare_independent(calibrated, [planned.layers], objects, listener)[0]
+
+
+def _check_space(out: Path, needed: int) -> None:
+    parent = next(path for path in out.absolute().parents if path.exists())
+    free = shutil.disk_usage(parent).free
+    if free < needed:
+        raise InputError(f"{out}: needs {needed} bytes, its file system has {free} free; make room first")

@@ -1,0 +1,1 @@
+"""Writing a variant: compressed-tensors weights and config, then the manifest."""

@@ -1,0 +1,56 @@
+"""How large a variant is: per component and in all, stored, resident, and in bits per weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bitloom.plan import COMPONENTS, Component
+from bitloom.tensors import DTYPE_BYTES, FLOAT_DTYPES
+from bitloom.variant import Engine, Footprint
+from quantize.checkpoint import Checkpoint
+from quantize.write.layout import OutputTensor
+
+
+def footprints(
+    checkpoint: Checkpoint, outputs: tuple[OutputTensor, ...]
+) -> tuple[Footprint, dict[Component, Footprint]]:
+    """Footprint of the whole, and of each component that has tensors."""
+    parts: dict[Component, list[OutputTensor]] = {}
+    for output in outputs:
+        component = checkpoint.family.component_of(output.name)
+        if component is None:
+            raise AssertionError(f"{output.name} belongs to no component")
+        parts.setdefault(component, []).append(output)
+    engines = checkpoint.family.engines
+    components = {name: _footprint(parts[name], engines) for name in COMPONENTS if name in parts}
+    return _footprint(outputs, engines), components
+
+
+def _footprint(outputs: Iterable[OutputTensor], engines: tuple[Engine, ...]) -> Footprint:
+    outputs = tuple(outputs)
+    floats = tuple(output for output in outputs if output.entry.dtype in FLOAT_DTYPES)
+    parameters = sum(output.entry.count for output in floats)
+    stored_bytes = sum(output.stored_bytes for output in outputs)
+    resident: dict[Engine, int] = {
+        # vLLM's kernels work on the packed weights; transformers decompresses before the first forward.
+        "vllm": sum(output.resident_bytes for output in outputs),
+        "transformers": sum(output.entry.size for output in outputs),
+    }
+    return Footprint(
+        parameters=parameters,
+        quantized_parameters=sum(output.entry.count for output in outputs if _is_packed(output)),
+        stored_bytes=stored_bytes,
+        bpw=8 * stored_bytes / parameters,
+        bpw_paper=sum(_nominal_bits(output) * output.entry.count for output in floats) / parameters,
+        resident_bytes={engine: resident[engine] for engine in engines},
+    )
+
+
+def _is_packed(output: OutputTensor) -> bool:
+    return output.layer is not None and output.layer.packed_scheme is not None
+
+
+def _nominal_bits(output: OutputTensor) -> int:
+    if output.layer is not None and output.layer.scheme is not None:
+        return output.layer.scheme.bits
+    return 8 * DTYPE_BYTES[output.entry.dtype]
