@@ -1,0 +1,1 @@
+"""Gateway, supervisor and workers that serve variants behind one OpenAI-style endpoint."""

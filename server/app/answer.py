@@ -1,0 +1,47 @@
+"""What the gateway reads in a worker's unstreamed answer; everything else passes unseen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, field_validator
+
+
+class Usage(BaseModel):
+    """Token counts, None where the worker reports none."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class AnswerMessage(BaseModel):
+    """The message of a chat completion."""
+
+    content: str | None = None
+    tool_calls: list[Any] | None = None
+
+
+class Choice(BaseModel):
+    """One of the answers."""
+
+    finish_reason: str | None = None
+    message: AnswerMessage = AnswerMessage()
+    text: str | None = None
+
+
+class Answer(BaseModel):
+    """A chat or text completion."""
+
+    choices: Annotated[list[Choice], Field(min_length=1)]
+    usage: Usage = Usage()
+
+    @field_validator("usage", mode="before")
+    @classmethod
+    def _null_is_none_reported(cls, usage: Any) -> Any:
+        return {} if usage is None else usage
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the first answer has no content at all."""
+        first = self.choices[0]
+        return not (first.message.content or first.message.tool_calls or first.text)

@@ -1,0 +1,160 @@
+"""What a server is told: its variants, limits and timeouts, validated whole before anything starts.
+
+Resolved once from defaults < file < environment < flags (`server.settings`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from bitloom.schema import Schema
+from bitloom.variant import Engine
+from server.workers.command import WorkerOptions
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+Seconds = Annotated[float, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0)]
+MIB = 1 << 20
+
+
+class VariantConfig(Schema):
+    """One model that clients can name: a local directory (a worker is started) or a URL.
+
+    `url` is `http(s)://host[:port]` or `unix:/path/to/socket` of a server that already runs.
+    """
+
+    name: Name
+    directory: Path | None = None
+    url: str | None = None
+    engine: Engine | Literal["auto"] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.directory is None) == (self.url is None):
+            raise ValueError(f"variant {self.name}: give either `directory` or `url`")
+        return self
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_usable(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        is_http = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        if not is_http and not (parts.scheme == "unix" and parts.path.startswith("/")):
+            raise ValueError("a url is http://host:port, https://host or unix:/path/to/socket")
+        return url
+
+
+class ArmConfig(Schema):
+    """A variant under a route and its share of the traffic, relative to the other arms' weights."""
+
+    variant: Name
+    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+
+
+class RouteConfig(Schema):
+    """A model name whose requests are divided among arms.
+
+    Another `salt` deals all units anew; without one, the same unit always gets the same arm.
+    """
+
+    name: Name
+    arms: Annotated[tuple[ArmConfig, ...], Field(min_length=1)]
+    salt: str = ""
+
+    @model_validator(mode="after")
+    def _some_arm_is_open(self) -> Self:
+        if sum(arm.weight for arm in self.arms) <= 0:
+            raise ValueError(f"route {self.name}: every weight is 0; give one arm a weight above 0")
+        return self
+
+
+class Limits(Schema):
+    """What one request may ask of the server; beyond it the answer is a 4xx.
+
+    `request_pixels` is the sum over the images of one request. `image_side` and `image_aspect` keep
+    out images that a model's resizing would blow up: a strip of 8 x 400,000 pixels becomes gigabytes.
+    `json_elements` bounds what parsing costs: 30 MB of empty lists would take 800 MB of memory.
+    `outstanding` counts the requests of one variant that are not answered yet.
+    """
+
+    body_bytes: Positive = 32 * MIB
+    json_elements: Positive = 100_000
+    image_bytes: Positive = 16 * MIB
+    image_pixels: Positive = 40_000_000
+    request_pixels: Positive = 80_000_000
+    image_side: Positive = 8
+    image_aspect: Annotated[float, Field(ge=1)] = 50.0
+    max_tokens: Positive = 32_768
+    n: Positive = 16
+    stop_strings: Positive = 16
+    stop_characters: Positive = 256
+    messages: Positive = 1024
+    outstanding: Positive = 256
+
+
+class Timeouts(Schema):
+    """Seconds after which the server gives up on a client or on a worker."""
+
+    start_s: Seconds = 600
+    stop_s: Seconds = 15
+    drain_s: Seconds = 30
+    body_s: Seconds = 30
+    connect_s: Seconds = 5
+    first_byte_s: Seconds = 600
+    idle_s: Seconds = 120
+    health_s: Seconds = 10
+    health_interval_s: Seconds = 5
+    backoff_first_s: Seconds = 1
+    backoff_max_s: Seconds = 60
+
+
+class ServerConfig(Schema):
+    """Everything `create_app` needs.
+
+    `command` replaces the engines: its words may hold {directory}, {name} and {socket}. `log_dir`
+    keeps the workers' logs; without it they go to a private directory that ends with the server.
+    With `keys_file` (`bitloom keys create`) every path needs a key but health, readiness and metrics.
+    """
+
+    schema_version: Literal[1] = 1
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    variants: Annotated[tuple[VariantConfig, ...], Field(min_length=1)]
+    routes: tuple[RouteConfig, ...] = ()
+    engine: Engine | Literal["auto"] = "auto"
+    worker: WorkerOptions = WorkerOptions()
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    log_dir: Path | None = None
+    keys_file: Path | None = None
+    command: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [variant.name for variant in self.variants] + [route.name for route in self.routes]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"two variants or routes are called {', '.join(twice)}; "
+                "name one of them otherwise, as in NAME=DIR"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _arms_are_variants(self) -> Self:
+        variants = {variant.name for variant in self.variants}
+        for route in self.routes:
+            arms = [arm.variant for arm in route.arms]
+            unknown = sorted(set(arms) - variants)
+            if unknown or len(set(arms)) < len(arms):
+                raise ValueError(
+                    f"route {route.name}: its arms must be different variants of this server "
+                    f"({', '.join(sorted(variants))}), not {', '.join(arms)}"
+                )
+        return self

@@ -1,0 +1,1 @@
+"""Images of requests: checked, decoded once, handed to the workers in one canonical form."""

@@ -1,0 +1,56 @@
+"""Replace the images of a request by canonical PNG data URIs, in threads that bound the memory."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from server.config import Limits
+from server.media.decode import canonical_png
+from server.media.source import read_data_uri
+from server.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """An image of a request: the URL it gives, and where it stands, as messages name it."""
+
+    url: str
+    param: str
+
+
+class MediaGate:
+    """The only place where the server touches media.
+
+    One thread a core: so many requests decode at once, the others wait, and what all decoders hold
+    together is bounded by the limit of one request times the threads.
+    """
+
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+        self._limits = limits
+        self._metrics = metrics
+        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="media")
+
+    async def canonicalize(self, images: Sequence[ImageRef]) -> list[str]:
+        """Canonical data URI of each image, in order; raises BadRequest or TooLarge for the first bad one."""
+        loop = asyncio.get_running_loop()
+        with self._metrics.image_decode.time():
+            return await loop.run_in_executor(self._threads, self._convert, images)
+
+    def close(self) -> None:
+        """End the threads; conversions that wait are dropped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _convert(self, images: Sequence[ImageRef]) -> list[str]:
+        budget = self._limits.request_pixels
+        converted = []
+        for image in images:
+            declared, data = read_data_uri(image.url, image.param, self._limits)
+            png, pixels = canonical_png(data, declared, image.param, self._limits, budget)
+            budget -= pixels
+            converted.append("data:image/png;base64," + base64.b64encode(png).decode("ascii"))
+        return converted

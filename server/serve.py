@@ -1,0 +1,124 @@
+"""Run the gateway as a process: bind, serve, announce, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import logging
+import math
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from bitloom.errors import BitloomError, InputError, WorkerError
+from server.app import create_app
+from server.config import ServerConfig, Timeouts
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 2048
+
+
+def serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and stop the workers.
+
+    `announce` is called with the server's URL once every variant answers. Raises InputError where the
+    address cannot be had or a variant cannot be served, WorkerError where a worker does not come up;
+    nothing is left running.
+    """
+    faults: list[WorkerError] = []
+    if config.keys_file is None and not _is_loopback(config.host):
+        logger.warning(
+            "listening on %s, not only on this machine, without keys: whoever reaches the port may use "
+            "the models; bind to 127.0.0.1, or give a keys_file (`bitloom keys create`)",
+            config.host,
+        )
+    with bind(config.host, config.port) as listener:
+
+        def on_startup(fault: WorkerError | None) -> None:
+            if fault is None:
+                announce(_url(listener))
+            else:
+                faults.append(fault)
+                server.should_exit = True
+
+        server = _Server(_uvicorn_config(create_app(config, on_startup), config.timeouts))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(server.serve(sockets=[listener]))
+    if faults:
+        raise faults[0]
+    if not server.started:
+        raise BitloomError("the gateway did not start; the log above has the reason")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound socket; raise InputError that names the address and says what to do."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as exc:
+        raise InputError(f"host {host}: no such address; give an address of this machine") from exc
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as exc:
+        listener.close()
+        if exc.errno == errno.EADDRINUSE:
+            raise InputError(
+                f"port {port} on {host} is in use; give another with --port, or stop what listens there"
+            ) from exc
+        raise InputError(
+            f"{host}:{port} cannot be bound ({exc.strerror}); give another --host or --port"
+        ) from exc
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, whose signals end in a return: its own handling kills the process before clean-up."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def _uvicorn_config(app: FastAPI, timeouts: Timeouts) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=math.ceil(timeouts.drain_s),
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

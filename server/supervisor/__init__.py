@@ -1,0 +1,1 @@
+"""Worker processes: started one after another, watched, restarted, stopped without orphans."""

@@ -1,0 +1,43 @@
+"""A worker that runs elsewhere: reached by its URL, watched, never started or stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from server.config import Timeouts
+from server.metrics import Metrics
+from server.supervisor.state import State
+from server.supervisor.worker import HEALTH_MISSES, Worker
+from server.variants import Variant
+
+
+class RemoteWorker(Worker):
+    """A server that somebody else runs; while it is silent its requests get 503."""
+
+    def __init__(self, variant: Variant, url: str, timeouts: Timeouts, metrics: Metrics) -> None:
+        super().__init__(variant, url, timeouts, metrics)
+
+    async def start(self) -> None:
+        """Look once whether it answers; it may come up later."""
+        self._set(State.STARTING)
+        await self._look(time.monotonic())
+
+    async def keep(self) -> None:
+        """Follow its health: ready after one answer, restarting after several without."""
+        misses = 0
+        while True:
+            await asyncio.sleep(self._timeouts.health_interval_s)
+            misses = 0 if await self._look(time.monotonic()) else misses + 1
+            if misses >= HEALTH_MISSES:
+                self._set(State.RESTARTING)
+
+    def resident_bytes(self) -> int | None:
+        """None: its memory is another machine's."""
+        return None
+
+    async def _look(self, started: float) -> bool:
+        is_healthy = await self.client.is_healthy(self._timeouts.health_s)
+        if is_healthy and self.state is not State.READY:
+            self._loaded(started)
+        return is_healthy

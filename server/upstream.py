@@ -1,0 +1,74 @@
+"""The connection to one worker: a pool of HTTP connections over its Unix socket or to its URL."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import aiohttp
+
+# Below the five seconds after which the engines' servers close idle connections, so that a request
+# never meets a connection that its worker is just closing.
+KEEPALIVE_S = 3.0
+# aiohttp warns of (and copies) larger bodies that are given as bytes.
+PLAIN_BODY_BYTES = 1 << 20
+
+
+class WorkerClient:
+    """Pooled, unlimited connections to one worker; each request takes one for itself."""
+
+    def __init__(self, url: str, connect_s: float) -> None:
+        parts = urlsplit(url)
+        connector: aiohttp.BaseConnector
+        if parts.scheme == "unix":
+            connector = aiohttp.UnixConnector(parts.path, limit=0, keepalive_timeout=KEEPALIVE_S)
+            self._base = "http://worker"
+        else:
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S)
+            self._base = url.rstrip("/")
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        )
+
+    @asynccontextmanager
+    async def post(self, path: str, body: bytes, request_id: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open a JSON request; leaving the block before its end closes the connection.
+
+        A closed connection is what tells the engine to abort. Raises aiohttp.ClientError.
+        """
+        headers = {"content-type": "application/json", "x-request-id": request_id}
+        data = body if len(body) <= PLAIN_BODY_BYTES else io.BytesIO(body)
+        async with self._session.post(
+            self._base + path, data=data, headers=headers, allow_redirects=False
+        ) as response:
+            yield response
+
+    async def is_healthy(self, timeout_s: float) -> bool:
+        """Whether GET /health answers 200 in time."""
+        try:
+            async with self._session.get(
+                f"{self._base}/health", timeout=aiohttp.ClientTimeout(total=timeout_s), allow_redirects=False
+            ) as response:
+                return bool(response.status == 200)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
+    async def metrics(self, timeout_s: float) -> str:
+        """Text of GET /metrics; empty where the worker has none or does not answer."""
+        try:
+            async with self._session.get(
+                f"{self._base}/metrics", timeout=aiohttp.ClientTimeout(total=timeout_s), allow_redirects=False
+            ) as response:
+                return str(await response.text(errors="replace")) if response.status == 200 else ""
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return ""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
