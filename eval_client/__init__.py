@@ -1,0 +1,1 @@
+"""Captioning, retrieval and VQA benchmarks over HTTP, with latency and memory."""

@@ -1,0 +1,85 @@
+"""Samples memory while a run goes on, and sums it up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from bitloom.errors import InputError
+from bitloom.results import MemorySample, MemoryUse
+from eval_client.memory.gpu import GpuMemory, open_gpus
+from eval_client.memory.sources import Source, gateway_source, listening_pid, process_source
+
+QUALITY_PERIOD_S = 0.2
+TIMED_PERIOD_S = 1.0
+"""Reading costs the server some CPU, which a timed pass would notice."""
+
+
+async def find_source(
+    session: aiohttp.ClientSession, endpoint: str, model: str, pid: int | None
+) -> Source | None:
+    """The given process, else the gateway's figure, else the tree of who listens on this machine, or None.
+
+    Raises InputError where there is no process `pid`.
+    """
+    if pid is not None:
+        if (given := process_source(pid)) is None:
+            raise InputError(f"pid {pid}: no such process; give the server's, or none to look for it")
+        return given
+    if source := await gateway_source(session, endpoint, model):
+        return source
+    found = await asyncio.to_thread(listening_pid, endpoint)
+    return process_source(found) if found is not None else None
+
+
+@asynccontextmanager
+async def sampling(source: Source | None, path: Path, period_s: float) -> AsyncIterator[list[MemorySample]]:
+    """Sample while the block runs; the list grows meanwhile and is appended to `path` afterwards."""
+    samples: list[MemorySample] = []
+    if source is None:
+        yield samples
+        return
+    task = asyncio.create_task(_sample(source, open_gpus(), samples, period_s))
+    try:
+        yield samples
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(sample.model_dump_json() + "\n" for sample in samples)
+
+
+async def _sample(
+    source: Source, gpus: GpuMemory | None, samples: list[MemorySample], period_s: float
+) -> None:
+    while True:
+        at_s = time.time()
+        if reading := await source.read():
+            samples.append(
+                MemorySample(
+                    at_s=at_s,
+                    resident_bytes=reading.resident_bytes,
+                    proportional_bytes=reading.proportional_bytes,
+                    gpu_bytes=gpus.used_bytes() if gpus else None,
+                )
+            )
+        await asyncio.sleep(max(0.0, at_s + period_s - time.time()))
+
+
+def summarise(source: Source | None, samples: Sequence[MemorySample]) -> MemoryUse | None:
+    """Peak and mean over the samples; None where nothing was measured."""
+    if source is None or not samples:
+        return None
+    resident = [sample.resident_bytes for sample in samples]
+    return MemoryUse(
+        source=source.name,
+        samples=len(samples),
+        peak_resident_bytes=max(resident),
+        mean_resident_bytes=sum(resident) / len(resident),
+        peak_gpu_bytes=max((each.gpu_bytes for each in samples if each.gpu_bytes is not None), default=None),
+    )

@@ -1,0 +1,1 @@
+"""The lexer of the Penn Treebank caption tokenizer, as rules (data) and a small automaton that runs them."""

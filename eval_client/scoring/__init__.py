@@ -1,0 +1,1 @@
+"""Scoring of result files in the official formats, without a server."""

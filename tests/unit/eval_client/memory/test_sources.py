@@ -1,0 +1,57 @@
+"""Readings of memory: from the gateway's metrics, and from processes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from eval_client.memory.sources import parse_gateway, process_source, process_tree, read_tree
+
+METRICS = """# HELP bitloom_memory_used_bytes Resident set of the worker and its child processes.
+# TYPE bitloom_memory_used_bytes gauge
+bitloom_memory_used_bytes{variant="base"} 2.147483648e+09
+bitloom_memory_used_bytes{variant="v4"} 0.0
+bitloom_memory_used_bytes_other{variant="v4"} 7.0
+bitloom_requests_in_flight{variant="v4"} 7.0
+"""
+
+
+def test_the_variants_own_figure_is_read() -> None:
+    reading = parse_gateway(METRICS, "base")
+    assert reading is not None
+    assert reading.resident_bytes == 2 << 30
+
+
+@pytest.mark.parametrize("model", ["v4", "route"])
+def test_what_is_not_there_or_not_yet_measured_is_none(model: str) -> None:
+    assert parse_gateway(METRICS, model) is None
+
+
+def test_a_route_with_one_variant_is_that_variant() -> None:
+    reading = parse_gateway('bitloom_memory_used_bytes{variant="v8"} 9', "route")
+    assert reading is not None
+    assert reading.resident_bytes == 9
+
+
+def test_a_process_tree_holds_its_children() -> None:
+    alone = read_tree(process_tree(os.getpid()), is_thorough=False)
+    code = "import sys; kept = bytearray(60 << 20); print('ready', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        together = read_tree(process_tree(os.getpid()), is_thorough=True)
+    assert alone is not None
+    assert together is not None
+    assert together.resident_bytes > alone.resident_bytes + (60 << 20)
+    assert together.proportional_bytes is not None
+    assert 0 < together.proportional_bytes <= together.resident_bytes
+
+
+def test_a_process_that_is_gone_has_no_memory() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        child.wait()
+    assert read_tree(process_tree(child.pid), is_thorough=False) is None
+    assert process_source(child.pid) is None
