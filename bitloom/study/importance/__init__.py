@@ -1,0 +1,1 @@
+"""Which component matters for a score: consensus importance, and whether it can be trusted."""

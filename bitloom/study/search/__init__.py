@@ -1,0 +1,1 @@
+"""The best plan under a budget, with as few measurements as possible."""

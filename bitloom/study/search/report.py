@@ -1,0 +1,135 @@
+"""What a search found, as `bitloom study search --json` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from bitloom.schema import Schema
+from bitloom.study.observations import Floats
+from bitloom.study.search.goal import Z95
+from bitloom.study.search.loop import Lookup, Outcome
+from bitloom.study.search.pool import Indices, Pool
+
+
+class PlanReport(Schema):
+    """One measured plan. `predicted` is what the model said before, None for the starting plans."""
+
+    values: dict[str, float]
+    size: float
+    score: float
+    standard_error: float
+    predicted: float | None
+    predicted_deviation: float | None
+
+
+class FrontPoint(Schema):
+    """A plan that no smaller plan is believed to match; `score` is believed, with its 95 % interval."""
+
+    values: dict[str, float]
+    size: float
+    score: float
+    low: float
+    high: float
+    is_measured: bool
+
+
+class Accuracy(Schema):
+    """How far predictions were from the measurements that followed; `within_95` is a share of `count`."""
+
+    count: int
+    mean_absolute_error: float
+    mean_error: float
+    within_95: float
+
+
+class SearchReport(Schema):
+    """The recommended plan, everything looked up in order, and the whole front. Sizes are in `size_unit`.
+
+    `regret` is known only when a measured grid was the oracle: how much better the best plan allowed was
+    (in score under a budget, in size above a floor).
+    """
+
+    schema_version: Literal[1] = 1
+    score: str
+    size_unit: str
+    goal: str
+    stopped: str
+    best: PlanReport
+    lookups: tuple[PlanReport, ...]
+    accuracy: Accuracy | None
+    front: tuple[FrontPoint, ...]
+    regret: float | None = None
+
+
+def report_of(
+    outcome: Outcome, pool: Pool, *, score: str, size_unit: str, goal: str, regret: float | None = None
+) -> SearchReport:
+    """The report of a finished search."""
+    return SearchReport(
+        score=score,
+        size_unit=size_unit,
+        goal=goal,
+        stopped=outcome.stopped,
+        best=_plan(outcome.best, pool),
+        lookups=tuple(_plan(lookup, pool) for lookup in outcome.lookups),
+        accuracy=accuracy_of(outcome.lookups),
+        front=tuple(_front(outcome, pool)),
+        regret=regret,
+    )
+
+
+def accuracy_of(lookups: Sequence[Lookup]) -> Accuracy | None:
+    """Errors of the predictions made before measuring; None where nothing was predicted."""
+    errors, inside = [], []
+    for lookup in lookups:
+        if lookup.predicted is None or lookup.deviation is None:
+            continue
+        error = lookup.measurement.score - lookup.predicted
+        errors.append(error)
+        inside.append(abs(error) <= Z95 * np.hypot(lookup.deviation, lookup.measurement.standard_error))
+    if not errors:
+        return None
+    return Accuracy(
+        count=len(errors),
+        mean_absolute_error=float(np.mean(np.abs(errors))),
+        mean_error=float(np.mean(errors)),
+        within_95=float(np.mean(inside)),
+    )
+
+
+def pareto(sizes: Floats, scores: Floats) -> Indices:
+    """Indices of the plans that no plan of at most their size matches or beats, smallest first."""
+    order = np.lexsort((-scores, sizes))
+    best_before = np.maximum.accumulate(np.concatenate(([-np.inf], scores[order][:-1])))
+    return np.asarray(order[scores[order] > best_before], dtype=np.int64)
+
+
+def _front(outcome: Outcome, pool: Pool) -> list[FrontPoint]:
+    means, deviations = outcome.belief.mean, outcome.belief.deviation
+    measured = {lookup.index for lookup in outcome.lookups}
+    return [
+        FrontPoint(
+            values=dict(pool.point(int(index)).values),
+            size=float(pool.sizes[index]),
+            score=float(means[index]),
+            low=float(means[index] - Z95 * deviations[index]),
+            high=float(means[index] + Z95 * deviations[index]),
+            is_measured=int(index) in measured,
+        )
+        for index in pareto(pool.sizes, means)
+    ]
+
+
+def _plan(lookup: Lookup, pool: Pool) -> PlanReport:
+    point = pool.point(lookup.index)
+    return PlanReport(
+        values=dict(point.values),
+        size=point.size,
+        score=lookup.measurement.score,
+        standard_error=lookup.measurement.standard_error,
+        predicted=lookup.predicted,
+        predicted_deviation=lookup.deviation,
+    )

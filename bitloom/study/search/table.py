@@ -1,0 +1,57 @@
+"""The search report as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bitloom.study.search.goal import Z95
+from bitloom.study.search.report import FrontPoint, SearchReport
+
+
+def render(report: SearchReport) -> RenderableType:
+    """The plan found, how good predictions were, and the front."""
+    best = report.best
+    lines = [
+        f"best with {report.goal}: {_plan(best.values)}",
+        f"{report.score} {best.score:.4g} at {best.size:.4g} {report.size_unit}, after {len(report.lookups)} "
+        f"look-ups ({report.stopped})",
+    ]
+    if best.predicted is not None and best.predicted_deviation is not None:
+        lines.append(
+            f"predicted {best.predicted:.4g} ± {Z95 * best.predicted_deviation:.2g}, found {best.score:.4g}"
+        )
+    if report.accuracy is not None:
+        found = report.accuracy
+        lines.append(
+            f"{found.count} predictions: mean error {found.mean_error:+.3g}, mean absolute error "
+            f"{found.mean_absolute_error:.3g}, {100 * found.within_95:.0f} % within their 95 % interval"
+        )
+    if report.regret is not None:
+        lines.append(f"regret on this grid: {report.regret:.4g}")
+    return Group(*(Text(line) for line in lines), _front(report))
+
+
+def _front(report: SearchReport) -> Table:
+    table = Table(title="Pareto front (believed; * measured)")
+    table.add_column("plan")
+    for heading in (report.size_unit, report.score, "95 %"):
+        table.add_column(heading, justify="right")
+    for point in report.front:
+        table.add_row(_plan(point.values), f"{point.size:.4g}", _score(point), _interval(point))
+    return table
+
+
+def _score(point: FrontPoint) -> str:
+    return f"{point.score:.4g}{'*' if point.is_measured else ''}"
+
+
+def _interval(point: FrontPoint) -> str:
+    return f"{point.low:.4g} - {point.high:.4g}"
+
+
+def _plan(values: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={value:g}" for name, value in values.items())
