@@ -1,0 +1,171 @@
+"""What the gateway costs: added latency and kept throughput, against the same worker reached directly.
+
+The worker is the stub engine: 128 tokens a stream, one every 10 ms, as a small model on a GPU gives.
+Direct and gateway runs alternate, so that both see the same machine; medians over the rounds count.
+`python -m benchmarks.gateway`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from benchmarks.harness import Figures
+from bitloom.errors import WorkerError
+
+ROUNDS = 5
+REQUESTS = 100
+STREAMS = 32
+HELD_STREAMS = 1000
+MAX_ADDED_MS = 1.0
+MIN_THROUGHPUT = 0.90
+MAX_HELD_BYTES = 512 << 20
+
+
+def main() -> int:
+    """Measure, print, and give the exit code."""
+    with tempfile.TemporaryDirectory(prefix="bl-") as folder:
+        socket = Path(folder) / "stub.sock"
+        with running_stub(socket), running_gateway(socket) as (process, url):
+            added_ms, kept, errors = asyncio.run(measure(f"unix:{socket}", url))
+            used = psutil.Process(process.pid).memory_info().rss
+    holds = added_ms <= MAX_ADDED_MS and kept >= MIN_THROUGHPUT and errors == 0 and used <= MAX_HELD_BYTES
+    return Figures(
+        "gateway",
+        {
+            "p50 added at concurrency 1, ms": added_ms,
+            f"throughput kept at {STREAMS} streams": kept,
+            f"errors of {HELD_STREAMS} held streams": errors,
+            "gateway resident after them, MiB": used / (1 << 20),
+        },
+        f"added <= {MAX_ADDED_MS} ms, kept >= {MIN_THROUGHPUT}, no error, <= {MAX_HELD_BYTES >> 20} MiB",
+        holds,
+    ).close()
+
+
+async def measure(direct_url: str, gateway_url: str) -> tuple[float, float, int]:
+    """Added latency in ms, share of the throughput kept, errors among the held streams."""
+    async with opened(direct_url) as direct, opened(gateway_url) as through:
+        added_ms = await added_latency_ms(direct, through)
+        kept = await kept_throughput(direct, through)
+        return added_ms, kept, await hold_streams(through)
+
+
+async def added_latency_ms(direct: aiohttp.ClientSession, through: aiohttp.ClientSession) -> float:
+    """Median over the rounds of the difference of the median latencies of one-token answers."""
+    differences = []
+    for _ in range(ROUNDS):
+        medians = [
+            statistics.median([await seconds_of(session, "tokens=1") for _ in range(REQUESTS)])
+            for session in (direct, through)
+        ]
+        differences.append(1000 * (medians[1] - medians[0]))
+    return statistics.median(differences)
+
+
+async def kept_throughput(direct: aiohttp.ClientSession, through: aiohttp.ClientSession) -> float:
+    """Median over the rounds of the gateway's share of the direct throughput."""
+    shares = []
+    for _ in range(ROUNDS):
+        times = []
+        for session in (direct, through):
+            started = time.perf_counter()
+            await asyncio.gather(*(stream(session, "tokens=128 delay=0.01") for _ in range(STREAMS)))
+            times.append(time.perf_counter() - started)
+        shares.append(times[0] / times[1])
+    return statistics.median(shares)
+
+
+async def hold_streams(session: aiohttp.ClientSession) -> int:
+    """Number of streams, of many at once, that did not come whole."""
+    script = "tokens=20 delay=0.5"
+    done = await asyncio.gather(
+        *(stream(session, script) for _ in range(HELD_STREAMS)), return_exceptions=True
+    )
+    return sum(1 for each in done if each is not True)
+
+
+async def seconds_of(session: aiohttp.ClientSession, script: str) -> float:
+    """Latency of one unstreamed answer."""
+    started = time.perf_counter()
+    async with session.post("/v1/chat/completions", json=chat(script)) as response:
+        await response.read()
+        response.raise_for_status()
+    return time.perf_counter() - started
+
+
+async def stream(session: aiohttp.ClientSession, script: str) -> bool:
+    """Whether a stream came to its end."""
+    async with session.post("/v1/chat/completions", json={**chat(script), "stream": True}) as response:
+        body: bytes = await response.read()
+        return body.endswith(b"data: [DONE]\n\n")
+
+
+def chat(script: str) -> dict[str, object]:
+    """A request that the stub answers as `script` says."""
+    return {"model": "stub", "messages": [{"role": "user", "content": script}]}
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client without limits for a server at a URL or a Unix socket."""
+    is_unix = url.startswith("unix:")
+    connector = (
+        aiohttp.UnixConnector(url.removeprefix("unix:"), limit=0)
+        if is_unix
+        else aiohttp.TCPConnector(limit=0)
+    )
+    timeout = aiohttp.ClientTimeout(total=300)
+    base = "http://stub" if is_unix else url
+    async with aiohttp.ClientSession(base, connector=connector, timeout=timeout) as session:
+        yield session
+
+
+@contextmanager
+def running_stub(socket: Path) -> Iterator[None]:
+    """The stub engine as a process."""
+    command = [sys.executable, "-m", "server.stub_engine", "--socket", str(socket), "--name", "stub"]
+    with subprocess.Popen(command) as process:
+        try:
+            while not socket.exists():
+                time.sleep(0.05)
+                if process.poll() is not None:
+                    raise WorkerError("the stub engine ended before it was ready")
+            yield
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def running_gateway(socket: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`bitloom serve` before the stub, and its URL."""
+    config = socket.parent / "server.yaml"
+    variants = [{"name": "stub", "url": f"unix:{socket}"}]
+    limits = {"outstanding": HELD_STREAMS + STREAMS}
+    config.write_text(json.dumps({"variants": variants, "limits": limits}))
+    command = [sys.executable, "-m", "bitloom", "serve", "--config", str(config), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            line = process.stdout.readline() if process.stdout is not None else ""
+            found = re.search(r"ready on (http://\S+)/v1", line)
+            if found is None:
+                raise WorkerError("the gateway ended before it was ready")
+            yield process, found[1]
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
