@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from eval_client.stats import interval, mean_interval, share_interval
+from eval_client.stats.bootstrap import expanded_tail, tail_of_share
 
 
 def test_the_interval_of_a_mean_is_near_the_normal_one() -> None:
@@ -62,3 +63,20 @@ def test_equal_seeds_give_equal_intervals() -> None:
 def test_a_statistic_of_sums_is_resampled_as_a_whole() -> None:
     terms = np.array([[1.0, 2.0], [1.0, 2.0], [3.0, 6.0]])
     assert interval(terms, ["a", "b", "c"], lambda sums: sums[:, 0] / sums[:, 1], seed=0) == (0.5, 0.5)
+
+
+def test_few_images_are_not_taken_for_many() -> None:
+    hits = 0
+    for seed in range(400):
+        values = np.random.default_rng(seed).normal(0.0, 1.0, 8)
+        found = mean_interval(values.tolist(), [str(i) for i in range(8)], seed=seed, resamples=400)
+        assert found is not None
+        hits += found[0] <= 0.0 <= found[1]
+    assert hits >= 366  # 0.95 less three standard errors; plain percentiles give about 0.89
+
+
+@pytest.mark.parametrize("images", [2, 5, 30, 1000])
+def test_tails_convert_both_ways(images: int) -> None:
+    for tail in (0.025, 0.05, 0.5):
+        assert tail_of_share(expanded_tail(tail, images), images) == pytest.approx(tail)
+    assert expanded_tail(0.025, images) < 0.025
