@@ -59,6 +59,11 @@ def preview(plan: Plan) -> Preview:
     checkpoint = open_checkpoint(plan.base, plan.revision)
     layers = resolve(plan, checkpoint)
     check_mapping_groups(checkpoint, layers)
+    return describe(checkpoint, layers)
+
+
+def describe(checkpoint: Checkpoint, layers: tuple[ResolvedLayer, ...]) -> Preview:
+    """What writing a checkpoint with these layers will give."""
     outputs = plan_outputs(checkpoint, layers)
     total, components = footprints(checkpoint, outputs)
     all_notes = (*notes(layers), *engine_notes(layers))
@@ -87,10 +92,23 @@ def quantize(
     _check_space(out, planned.total.stored_bytes)
     for note in notes(planned.layers):
         logger.warning("plan %s: %s", plan.name, note)
-    checkpoint = planned.checkpoint
     source = source or open_source(plan, planned, store, on_unit)
+    return write_variant(plan, planned, source, out, on_layer=on_layer, max_shard_bytes=max_shard_bytes)
+
+
+def write_variant(
+    plan: Plan,
+    planned: Preview,
+    source: TensorSource,
+    out: Path,
+    *,
+    on_layer: LayerListener | None = None,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+) -> VariantManifest:
+    """Write what `planned` says, with tensors from `source`, to the new directory `out`. Raises as above."""
+    checkpoint = planned.checkpoint
     with new_directory(out) as directory:
-        copy_companions(checkpoint, directory)
+        copy_companions(checkpoint.directory, directory)
         records = write_weights(
             directory,
             planned.outputs,

@@ -94,7 +94,7 @@ def _modifiers(component: str, method: str, bits: int) -> list[Any]:
     )
     groups = {component: QuantizationScheme(targets=[TARGETS[component]], weights=weights)}
     if method == "gptq":
-        return [GPTQModifier(config_groups=groups, ignore=[])]
+        return [GPTQModifier(config_groups=groups, ignore=[], actorder="static")]
     smoothing = [AWQModifier(mappings=LANGUAGE_MAPPINGS)] if method == "awq" else []
     return [*smoothing, QuantizationModifier(config_groups=groups, ignore=[])]
 

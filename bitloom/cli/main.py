@@ -19,6 +19,8 @@ from bitloom.errors import BitloomError
 COMMANDS = {
     "demo": ("bitloom.cli.demo:command", "The whole loop on the tiny LLaVA, in one command."),
     "quantize": ("quantize.cli:command", "Make a variant of a checkpoint by the rules of a plan."),
+    "export": ("quantize.cli_convert:export_command", "A variant as an AutoAWQ or GPTQ checkpoint."),
+    "import": ("quantize.cli_convert:import_command", "An AutoAWQ or GPTQ checkpoint as a variant."),
     "store": ("quantize.cli_store:command", "List, clean or verify the artifact store."),
     "inspect": ("quantize.cli_inspect:command", "Parameters, bytes and bits per weight of a directory."),
     "serve": ("server.cli:command", "Serve variants behind one OpenAI-style endpoint."),

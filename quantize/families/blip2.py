@@ -82,4 +82,5 @@ BLIP2 = Family(
         DenseOnly("qformer.", "vllm", _PLAIN_LINEAR),
         DenseOnly("language_projection", "vllm", _PLAIN_LINEAR),
     ),
+    bare_prefix="vision_model.",
 )

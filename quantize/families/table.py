@@ -51,7 +51,8 @@ class Family:
     `component_prefixes` says which component each tensor counts for, first match first.
     `targets` are (written prefix, regex) pairs: what replaces the prefix in a config's module
     targets so that one regex names the module in every engine. `tied_head` is the module that shares
-    its weight with the embeddings where the text config says `tie_word_embeddings`.
+    its weight with the embeddings where the text config says `tie_word_embeddings`. `bare_prefix` is one
+    that vLLM's own module names lack.
     """
 
     name: str
@@ -65,12 +66,17 @@ class Family:
     tied_head: str
     tied_by_default: bool = False
     dense_only: tuple[DenseOnly, ...] = ()
+    bare_prefix: str = ""
 
     def written_name(self, name: str) -> str:
         """The name a tensor is written with, whatever version of transformers saved it."""
         for pattern, replacement in self.renames:
             name = re.sub(pattern, replacement, name)
         return name
+
+    def bare_name(self, name: str) -> str:
+        """The part of a module's written name that every engine's name for it contains."""
+        return name.removeprefix(self.bare_prefix) if self.bare_prefix else name
 
     def component_of(self, name: str) -> Component | None:
         """The component that a tensor (written name) counts for, or None for an unknown tensor."""

@@ -23,9 +23,9 @@ _NOT_COPIED = frozenset({"config.json", "README.md", MANIFEST_NAME})
 _PADDED_BITS = frozenset({3, 5, 6, 7})
 
 
-def copy_companions(checkpoint: Checkpoint, directory: Path) -> None:
+def copy_companions(source: Path, directory: Path) -> None:
     """Copy what is neither weights nor config: processor, tokenizer, chat template, licence."""
-    for path in sorted(checkpoint.directory.iterdir()):
+    for path in sorted(source.iterdir()):
         is_weights = path.suffix in _WEIGHT_SUFFIXES or path.name.endswith(".index.json")
         if path.is_file() and not is_weights and path.name not in _NOT_COPIED and path.name[0] != ".":
             shutil.copyfile(path, directory / path.name)
