@@ -164,7 +164,8 @@ class RunManifest(Schema):
 
     `plan.modes` names how things were measured where there is a choice (`vqa: official`,
     `retrieval: yes_probability`), `config` holds every setting. `breakdown` is a task's score by kind of
-    question. `notes` say what was not measured, and why.
+    question. `notes` say what was not measured, and why. `interleaved` is the same in the two runs of one
+    `bitloom ab`, which were asked at once.
     """
 
     file_error: ClassVar[type[InputError]] = DataError
@@ -183,6 +184,7 @@ class RunManifest(Schema):
     failed: Count
     retried: Count
     notes: tuple[str, ...] = ()
+    interleaved: str | None = None
 
     def score(self, name: str) -> Score | None:
         """The score of that name (`CIDEr`, `text_to_image_R@1`, `vqa_accuracy`), or None."""

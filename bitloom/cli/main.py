@@ -26,6 +26,7 @@ COMMANDS = {
     "serve": ("server.cli:command", "Serve variants behind one OpenAI-style endpoint."),
     "keys": ("server.cli_keys:command", "Create and list API keys."),
     "eval": ("eval_client.cli:command", "Evaluate a model over HTTP."),
+    "compare": ("eval_client.cli_compare:command", "What two runs of the same samples say of each other."),
     "report": ("eval_client.cli_report:command", "One HTML page of several runs."),
     "score": ("eval_client.cli_score:command", "Score result files without a server."),
     "study": ("bitloom.study.cli:command", "Grids, importance and the best plan for a budget."),

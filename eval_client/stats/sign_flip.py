@@ -41,11 +41,11 @@ def exact_whole(differences: Array) -> PValue:
     sizes, images = np.unique(np.abs(differences[differences != 0]), return_counts=True)
     if not len(sizes):
         return NO_DIFFERENCE
-    chances = np.ones(1)
+    chances: Array = np.ones(1)
     for size, count in zip(sizes.astype(int), images, strict=True):
         spread = np.zeros(2 * size * count + 1)
         spread[:: 2 * size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
-        chances = np.convolve(chances, spread)
+        chances = np.asarray(np.convolve(chances, spread), dtype=np.float64)
     outcomes = np.abs(np.arange(len(chances)) - len(chances) // 2)
     observed = abs(round(float(differences.sum())))
     beyond = float(chances[outcomes > observed].sum())
