@@ -1,12 +1,13 @@
 """All Prometheus metrics of the gateway: prefix `bitloom_`, base units, bounded labels.
 
-Labels are `experiment`, `route`, `variant`, `code`, `reason`, `state`, never a user, key or request id.
+Labels are `experiment`, `route`, `variant`, `code`, `reason`, `outcome`, `state`; never a user, key or
+request id.
 The workers' own metrics are not here: they keep their names.
 """
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 
 # vLLM's own boundaries (vllm/v1/metrics/buckets.py, 0.32), so that gateway and engine can be compared.
 TTFT_BUCKETS = (
@@ -55,6 +56,10 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
 
+    def _media_seconds(self, name: str, text: str) -> Histogram:
+        """Media are read before they reach a variant, so these have no labels."""
+        return Histogram(f"bitloom_{name}_seconds", text, buckets=TTFT_BUCKETS, registry=self.registry)
+
     def _declare_experiments(self) -> None:
         self.assignments = self._counter(
             "assignments_total", "Requests for which an arm was chosen.", "experiment", "variant"
@@ -62,6 +67,37 @@ class Metrics:
         self.arm_weight = self._gauge(
             "arm_weight",
             "Share of an experiment's traffic that an arm gets, 0 to 1.",
+            "experiment",
+            "variant",
+        )
+        self.departures = self._counter(
+            "served_other_than_assigned_total",
+            "Requests that another variant served than the unit's arm: pinned, rolled_back, unavailable.",
+            "reason",
+        )
+        self.shadow_requests = self._counter(
+            "shadow_requests_total",
+            "Copies of requests for a shadow variant: sent, dropped, failed.",
+            "outcome",
+        )
+        self.shadow_agreement = self._gauge(
+            "shadow_agreement_ratio",
+            "Share of a shadow's answers that equal the answer given, since the gateway started.",
+            "experiment",
+            "variant",
+        )
+        self.rollbacks = self._counter(
+            "rollbacks_total", "Arms whose weight was moved back to control.", "reason"
+        )
+        self.feedback_scores = Summary(
+            "bitloom_feedback_score",
+            "Scores that clients gave answers, each 0 to 1.",
+            ("experiment", "variant"),
+            registry=self.registry,
+        )
+        self.feedback = self._counter(
+            "feedback_total",
+            "Scores received, corrections of earlier ones included.",
             "experiment",
             "variant",
         )
@@ -82,6 +118,11 @@ class Metrics:
         self.prompt_tokens = self._counter(
             "prompt_tokens_total", "Prompt tokens, where the answer reports its usage.", "variant"
         )
+        self.image_tokens = self._counter(
+            "image_tokens_total",
+            "Prompt tokens that stand for images, where the answer reports them.",
+            "variant",
+        )
         self.generated_tokens = self._counter(
             "generated_tokens_total", "Generated tokens, where the answer reports its usage.", "variant"
         )
@@ -89,6 +130,9 @@ class Metrics:
             "empty_outputs_total", "Complete answers without any content.", "variant"
         )
         self.in_flight = self._gauge("requests_in_flight", "Requests at the worker now.", "variant")
+        self.queued = self._gauge(
+            "requests_queued", "Requests that wait for a place at the worker.", "variant"
+        )
 
     def _declare_latency(self) -> None:
         self.time_to_first_token = self._seconds(
@@ -108,11 +152,10 @@ class Metrics:
         self.gateway_overhead = self._seconds(
             "gateway_overhead", "Body read to the worker being asked, media included.", OVERHEAD_BUCKETS
         )
-        self.image_decode = Histogram(
-            "bitloom_image_decode_seconds",
-            "Decoding and re-encoding the images of one request.",
-            buckets=TTFT_BUCKETS,
-            registry=self.registry,
+        self.queue_wait = self._seconds("queue_wait", "Waiting for a place at the worker.", TTFT_BUCKETS)
+        self.image_fetch = self._media_seconds("image_fetch", "Fetching one image from its URL.")
+        self.image_decode = self._media_seconds(
+            "image_decode", "Decoding and re-encoding the images of one request."
         )
 
     def _declare_lifecycle(self) -> None:
@@ -124,6 +167,17 @@ class Metrics:
         )
         self.worker_restarts = self._counter(
             "worker_restarts_total", "Starts of a worker after it was lost.", "variant"
+        )
+        self.evictions = self._counter(
+            "evictions_total", "Idle variants unloaded to make room for another.", "variant"
+        )
+        self.circuit_open = self._gauge(
+            "circuit_open",
+            "1 while requests for the variant are refused because it keeps failing.",
+            "variant",
+        )
+        self.memory_budget = self._gauge(
+            "memory_budget_bytes", "Memory that the variants may use in all, 0 where no limit is set."
         )
         self.memory_used = self._gauge(
             "memory_used_bytes", "Resident set of the worker and its child processes.", "variant"
