@@ -75,10 +75,10 @@ def open_foreign(base: str, revision: str | None = None) -> ForeignCheckpoint:
     directory = find_directory(base, revision)
     config = read_config(directory)
     declared = config.pop("quantization_config", {})
-    found = declared.get("quant_method")
-    if found not in ("awq", "gptq"):
-        raise CheckpointError(f"{directory}: quant_method {found!r}; awq or gptq can be imported")
-    target = cast(Format, found)
+    method = declared.get("quant_method")
+    if method not in ("awq", "gptq"):
+        raise CheckpointError(f"{directory}: quant_method {method!r}; awq or gptq can be imported")
+    target = cast(Format, method)
     _check_declared(directory, target, declared)
     family = find_family(config.get("architectures") or (), source=str(directory / "config.json"))
     tensors: dict[str, TensorEntry] = {}
