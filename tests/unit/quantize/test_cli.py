@@ -73,7 +73,10 @@ def test_without_a_place_to_write_the_remedy_is_named(plan_file: Path) -> None:
 
 
 BAD_PLANS: dict[str, tuple[dict[str, Any], str]] = {
-    "an unknown key": ({"rules": [{"bits": 4, "bitz": 3}]}, "plan.yaml: rules.0.bitz: unknown key; did you mean 'bits'?"),
+    "an unknown key": (
+        {"rules": [{"bits": 4, "bitz": 3}]},
+        "plan.yaml: rules.0.bitz: unknown key; did you mean 'bits'?",
+    ),
     "a rule that matches nothing": (
         {"rules": [{"layers": "cross_attention", "bits": 4}]},
         "matches no layer",
