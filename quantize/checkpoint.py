@@ -38,6 +38,8 @@ class Checkpoint:
     @property
     def has_tied_head(self) -> bool:
         """Whether the language model's head is its embedding matrix, and so no layer of its own."""
+        if self.family.tied_head is None:
+            return False
         default = self.config.get("tie_word_embeddings", self.family.tied_by_default)
         return bool(self.config.get("text_config", {}).get("tie_word_embeddings", default))
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from quantize.artifacts.keys import WeightHashes, layer_key, smoothing_key
 from quantize.calibration.units import Unit
 from quantize.checkpoint import Checkpoint
-from quantize.families.smoothing import Feeds, smoothing_pairs
+from quantize.families.smoothing import Feeds, config_section, smoothing_pairs
 from quantize.methods.gptq import GptqOptions
 from quantize.resolve import ResolvedLayer
 from quantize.scheme import Scheme
-
-_SECTIONS = {"vision": "vision_config", "connector": "qformer_config", "language": "text_config"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def unit_head_size(checkpoint: Checkpoint, unit: Unit) -> int | None:
     """Size of the attention heads of a unit's component, from the config; None where it does not say."""
     if unit.prefix is None:
         return None
-    section = checkpoint.config.get(_SECTIONS[unit.layers[0].component], {})
+    section = config_section(checkpoint.config, unit.layers[0].component)
     if section.get("head_dim"):
         return int(section["head_dim"])
     width, heads = section.get("hidden_size"), section.get("num_attention_heads")

@@ -19,6 +19,7 @@ from bitloom.errors import CheckpointError, DataError
 from quantize.calibration.samples import ImageTextSample
 
 BATCH_SAMPLES = 8
+_NO_IMAGE_TOKEN = -1
 # For processors without a chat template: how the family was trained to be asked.
 _PLAIN_PROMPTS = {"caption": "a photo of {answer}", "question": "Question: {prompt} Answer: {answer}"}
 
@@ -48,8 +49,11 @@ def make_batches(
     weights: TokenWeights,
     *,
     held_out: int,
+    has_language: bool = True,
 ) -> tuple[Batch, ...]:
     """Encode samples with the processor in `directory`; the last `held_out` are not learnt from.
+
+    Without a language model a sample is a picture and a text about it, and there are no image tokens.
 
     Raises CheckpointError where the processor does not load, DataError where it refuses a sample.
     """
@@ -58,7 +62,9 @@ def make_batches(
     except (OSError, ValueError) as exc:
         raise CheckpointError(f"{directory}: its processor does not load ({exc})") from exc
     image_token = config.get("image_token_index", config.get("image_token_id"))
-    if not isinstance(image_token, int):
+    if not has_language:
+        image_token = _NO_IMAGE_TOKEN
+    elif not isinstance(image_token, int):
         raise CheckpointError(f"{directory}/config.json: no image_token_index")
     learnt = len(samples) - held_out
     batches = []
@@ -71,20 +77,33 @@ def make_batches(
 
 def _encode(processor: Any, sample: ImageTextSample, image_token: int) -> dict[str, Tensor]:
     try:
+        if image_token == _NO_IMAGE_TOKEN:
+            return _encode_pair(processor, sample)
         if processor.chat_template is None:
             return _encode_plainly(processor, sample, image_token)
-        else:
-            asked = [{"type": "image", "image": sample.image}, {"type": "text", "text": sample.prompt}]
-            messages = [
-                {"role": "user", "content": asked},
-                {"role": "assistant", "content": [{"type": "text", "text": sample.answer}]},
-            ]
-            encoded = processor.apply_chat_template(
-                messages, tokenize=True, return_dict=True, return_tensors="pt"
-            )
+        asked = [{"type": "image", "image": sample.image}, {"type": "text", "text": sample.prompt}]
+        messages = [
+            {"role": "user", "content": asked},
+            {"role": "assistant", "content": [{"type": "text", "text": sample.answer}]},
+        ]
+        encoded = processor.apply_chat_template(
+            messages, tokenize=True, return_dict=True, return_tensors="pt"
+        )
     except (ValueError, TypeError, OSError) as exc:
         raise DataError(f"{sample.name}: the model's processor refuses this sample ({exc})") from exc
     return dict(encoded)
+
+
+def _encode_pair(processor: Any, sample: ImageTextSample) -> dict[str, Tensor]:
+    """A picture and a text about it: the caption, or the question with its answer."""
+    text = sample.answer if sample.kind == "caption" else f"{sample.prompt} {sample.answer}"
+    encoded = processor.tokenizer(text, return_tensors="pt")
+    pixels = processor.image_processor(sample.image, return_tensors="pt")["pixel_values"]
+    return {
+        "input_ids": encoded["input_ids"],
+        "attention_mask": encoded["attention_mask"],
+        "pixel_values": pixels,
+    }
 
 
 def _encode_plainly(processor: Any, sample: ImageTextSample, image_token: int) -> dict[str, Tensor]:

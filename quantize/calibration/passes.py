@@ -83,5 +83,10 @@ class CalibrationPass:
         weights = TokenWeights(self.calibration.vision_weight, self.calibration.text_weight)
         checkpoint = self.checkpoint
         return make_batches(
-            checkpoint.directory, checkpoint.config, self.samples, weights, held_out=self.held_out
+            checkpoint.directory,
+            checkpoint.config,
+            self.samples,
+            weights,
+            held_out=self.held_out,
+            has_language=any(stack.component == "language" for stack in checkpoint.family.stacks),
         )

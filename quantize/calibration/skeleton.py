@@ -37,6 +37,10 @@ class Skeleton:
             for own in [own for own, value in module._parameters.items() if value is not None]:
                 self._set(module, own, self._read(f"{name}.{own}" if name else own))
 
+    def run(self, inputs: Mapping[str, Tensor]) -> object:
+        """One forward pass."""
+        return self.model(**inputs, **dict(self._checkpoint.family.forward))
+
     def load(self, index: int, changed: Mapping[str, Tensor] | None = None) -> nn.Module:
         """Give a unit its weights; `changed` (by written name, float32) instead of the checkpoint's."""
         unit, module = self.units[index], self.modules[index]

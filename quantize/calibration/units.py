@@ -1,7 +1,7 @@
 """The units of a model, in the order it runs them: what is loaded, calibrated and released together.
 
-A unit is a transformer block, or a Linear outside the blocks. The family's `tied_head` is always the
-last one, whether or not it is a layer: past it a forward pass holds nothing to learn.
+A unit is a transformer block, or a Linear outside the blocks. The family's `tied_head`, where it has one, is
+always the last one, whether or not it is a layer: past it a forward pass holds nothing to learn.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ def list_units(checkpoint: Checkpoint) -> tuple[Unit, ...]:
         found.setdefault(name, (prefix, []))[1].append(layer)
     units = [Unit(name, prefix, tuple(members)) for name, (prefix, members) in found.items()]
     head = checkpoint.family.tied_head
-    last = next((unit for unit in units if unit.name == head), Unit(head, None, ()))
     inner = sorted(
         (unit for unit in units if unit.name != head),
         key=lambda unit: COMPONENTS.index(unit.layers[0].component),
     )
-    return (*inner, last)
+    if head is None:
+        return tuple(inner)
+    return (*inner, next((unit for unit in units if unit.name == head), Unit(head, None, ())))
 
 
 def unit_modules(units: Iterable[Unit], model: nn.Module, family: Family) -> tuple[nn.Module, ...]:

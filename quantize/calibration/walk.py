@@ -66,7 +66,7 @@ def walk(skeleton: Skeleton, batches: Sequence[Batch], visitor: Visitor, options
     wanted = [index for index, unit in enumerate(skeleton.units) if unit.layers and visitor.wants(unit)]
     if not wanted:
         return
-    runs = [lambda batch=batch: skeleton.model(**batch.inputs) for batch in batches]
+    runs = [lambda batch=batch: skeleton.run(batch.inputs) for batch in batches]
     lockstep = Lockstep(skeleton.modules, runs)
     with torch.no_grad(), closing(lockstep.units()) as units:
         for index, calls, answer in units:

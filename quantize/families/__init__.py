@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from bitloom.errors import CheckpointError
 from quantize.families.blip2 import BLIP2
+from quantize.families.blip2_itm import BLIP2_ITM
 from quantize.families.llava import LLAVA
+from quantize.families.llava_next import LLAVA_NEXT
+from quantize.families.qwen25_vl import QWEN25_VL
 from quantize.families.table import DenseOnly, Family, Single, Stack
 
 __all__ = ["FAMILIES", "DenseOnly", "Family", "Single", "Stack", "find_family"]
 
-FAMILIES: tuple[Family, ...] = (LLAVA, BLIP2)
+FAMILIES: tuple[Family, ...] = (LLAVA, LLAVA_NEXT, BLIP2, BLIP2_ITM, QWEN25_VL)
 
 
 def find_family(architectures: Sequence[str], *, source: str) -> Family:

@@ -14,8 +14,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from bitloom.plan import Component
 from quantize.families.blip2 import BLIP2, OPT_BLOCKS, QFORMER_BLOCKS, VISION_BLOCKS
+from quantize.families.blip2_itm import BLIP2_ITM, TEXT_QFORMER_BLOCKS
 from quantize.families.llava import CLIP_BLOCKS, LLAMA_BLOCKS, LLAVA
+from quantize.families.llava_next import LLAVA_NEXT
+from quantize.families.qwen25_vl import QWEN25_VL, QWEN_BLOCKS, QWEN_VISION_BLOCKS
 from quantize.families.table import Family
 
 
@@ -64,10 +68,19 @@ _QFORMER = (
     Feeds("attention.attention.value", ("attention.output.dense",), is_norm=False),
     Feeds("crossattention.attention.value", ("crossattention.output.dense",), is_norm=False),
 )
+_QWEN_VISION = (
+    Feeds("norm1", ("attn.qkv",)),
+    Feeds("attn.qkv", ("attn.proj",), is_norm=False, part=(2, 3)),
+    Feeds("norm2", ("mlp.gate_proj", "mlp.up_proj")),
+    Feeds("mlp.up_proj", ("mlp.down_proj",), is_norm=False),
+)
 
 SMOOTHING: Mapping[str, Mapping[str, tuple[Feeds, ...]]] = MappingProxyType(
     {
         LLAVA.name: {CLIP_BLOCKS.prefix: _CLIP, LLAMA_BLOCKS.prefix: _LLAMA},
+        LLAVA_NEXT.name: {CLIP_BLOCKS.prefix: _CLIP, LLAMA_BLOCKS.prefix: _LLAMA},
+        QWEN25_VL.name: {QWEN_VISION_BLOCKS.prefix: _QWEN_VISION, QWEN_BLOCKS.prefix: _LLAMA},
+        BLIP2_ITM.name: {VISION_BLOCKS.prefix: _BLIP2_VISION, TEXT_QFORMER_BLOCKS.prefix: _QFORMER},
         BLIP2.name: {
             VISION_BLOCKS.prefix: _BLIP2_VISION,
             QFORMER_BLOCKS.prefix: _QFORMER,
@@ -78,10 +91,16 @@ SMOOTHING: Mapping[str, Mapping[str, tuple[Feeds, ...]]] = MappingProxyType(
 _SECTIONS = {"vision": "vision_config", "connector": "qformer_config", "language": "text_config"}
 
 
+def config_section(config: Mapping[str, Any], component: Component) -> Mapping[str, Any]:
+    """The part of `config.json` about a component; some families keep the language model's at the top."""
+    section: Mapping[str, Any] = config.get(_SECTIONS[component], config if component == "language" else {})
+    return section
+
+
 def smoothing_pairs(family: Family, config: Mapping[str, Any], prefix: str) -> tuple[Feeds, ...]:
     """The pairs of a stack's blocks that hold for this checkpoint's config; () for an unknown stack."""
     component = next((stack.component for stack in family.stacks if stack.prefix == prefix), None)
-    section = config.get(_SECTIONS[component], {}) if component else {}
+    section = config_section(config, component) if component else {}
     pairs = SMOOTHING.get(family.name, {}).get(prefix, ())
     return tuple(
         pair for pair in pairs if all(section.get(key, allowed[0]) in allowed for key, allowed in pair.needs)

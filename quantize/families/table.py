@@ -51,8 +51,9 @@ class Family:
     `component_prefixes` says which component each tensor counts for, first match first.
     `targets` are (written prefix, regex) pairs: what replaces the prefix in a config's module
     targets so that one regex names the module in every engine. `tied_head` is the module that shares
-    its weight with the embeddings where the text config says `tie_word_embeddings`. `bare_prefix` is one
-    that vLLM's own module names lack.
+    its weight with the embeddings where the text config says `tie_word_embeddings`, None without one.
+    `bare_prefix` is one that vLLM's own module names lack. `forward` are arguments that the model's forward
+    needs beside a sample's tensors.
     """
 
     name: str
@@ -63,10 +64,11 @@ class Family:
     renames: tuple[tuple[str, str], ...]
     targets: tuple[tuple[str, str], ...]
     engines: tuple[Engine, ...]
-    tied_head: str
+    tied_head: str | None
     tied_by_default: bool = False
     dense_only: tuple[DenseOnly, ...] = ()
     bare_prefix: str = ""
+    forward: tuple[tuple[str, object], ...] = ()
 
     def written_name(self, name: str) -> str:
         """The name a tensor is written with, whatever version of transformers saved it."""
