@@ -13,11 +13,17 @@ from eval_client.report.write import write_report
 
 @click.command(name="report")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN_DIR...")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The HTML file to write.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="FILE.html; FILE.md and FILE.json too."
+)
 @click.option("--variant", "variants", multiple=True, help="NAME=DIR: a run's model and its directory.")
-def command(runs: tuple[Path, ...], out: Path, variants: tuple[str, ...]) -> None:
-    """Write a self-contained HTML report of finished runs, and its plot and samples as PNG beside it."""
-    for path in write_report(runs, out, parse_variants(variants)):
+@click.option("--prometheus", type=click.Path(path_type=Path), help="Also write the figures as a text file.")
+def command(runs: tuple[Path, ...], out: Path, variants: tuple[str, ...], prometheus: Path | None) -> None:
+    """Write a report of finished runs: one self-contained HTML page, Markdown, JSON, and pictures as PNG.
+
+    Every run is compared with the first.
+    """
+    for path in write_report(runs, out, parse_variants(variants), prometheus):
         Console().print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 

@@ -9,7 +9,7 @@ from eval_client.compare.margins import Margins
 from eval_client.compare.metrics import compare_metrics
 from eval_client.compare.model import ComparedRun, Comparison
 from eval_client.compare.pairing import PairedRuns, pair_runs
-from eval_client.report.runs import ReportRun
+from eval_client.report.runs import ReportRun, load_run
 
 SEED = 0
 _DRIFT = (
@@ -28,14 +28,19 @@ def compare_runs(a: Path, b: Path, margins: Margins, *, seed: int = SEED) -> Com
 
     Raises InputError where they may not be compared, DataError where one is unfinished or damaged.
     """
+    return compare_loaded(load_run(a, {}), load_run(b, {}), margins, seed=seed)
+
+
+def compare_loaded(a: ReportRun, b: ReportRun, margins: Margins, *, seed: int = SEED) -> Comparison:
+    """As `compare_runs`, of runs that are in memory already."""
     runs = pair_runs(a, b)
     metrics, left_out = compare_metrics(runs, margins, seed=seed)
     latency = compare_latency(runs, seed=seed)
     drift = [_DRIFT] if latency and not runs.is_interleaved else []
     plan = runs.a.manifest.plan
     return Comparison(
-        a=_identity(runs.a, a),
-        b=_identity(runs.b, b),
+        a=_identity(runs.a),
+        b=_identity(runs.b),
         dataset=plan.dataset,
         dataset_hash=plan.dataset_hash,
         modes=plan.modes,
@@ -47,11 +52,11 @@ def compare_runs(a: Path, b: Path, margins: Margins, *, seed: int = SEED) -> Com
     )
 
 
-def _identity(run: ReportRun, directory: Path) -> ComparedRun:
+def _identity(run: ReportRun) -> ComparedRun:
     manifest = run.manifest
     return ComparedRun(
         model=manifest.model,
-        directory=str(directory),
+        directory=str(run.directory),
         created_at=manifest.provenance.created_at,
         git_commit=manifest.provenance.git_commit,
         requests=manifest.requests,

@@ -9,7 +9,7 @@ from typing import Any
 
 from bitloom.errors import InputError
 from bitloom.results import RunPlan, SampleRecord
-from eval_client.report.runs import ReportRun, load_run
+from eval_client.report.runs import ReportRun
 
 _MAY_DIFFER = {"schema_version", "model", "model_card", "limits", "seed"}
 _WORDS = {
@@ -37,14 +37,11 @@ class PairedRuns:
         return own is not None and own == self.b.manifest.interleaved
 
 
-def pair_runs(a: Path, b: Path) -> PairedRuns:
-    """Read two results directories and check that they may be compared.
-
-    Raises InputError with the reason where not, DataError where one is unfinished or damaged.
-    """
+def pair_runs(first: ReportRun, second: ReportRun) -> PairedRuns:
+    """Check that two runs may be compared. Raises InputError with the reason where not."""
+    a, b = first.directory, second.directory
     if a.resolve() == b.resolve():
         raise InputError(f"{a}: given twice; give the results directories of two runs")
-    first, second = load_run(a, {}), load_run(b, {})
     _check_plans(a, first.manifest.plan, b, second.manifest.plan)
     _check_samples(a, first.answers, b, second.answers)
     return PairedRuns(first, second, tuple(_notes(first, second)))

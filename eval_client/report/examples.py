@@ -44,10 +44,21 @@ class Example:
         return max(scores) - min(scores) if scores else 0.0
 
 
+def count_disagreements(runs: Sequence[ReportRun], task: Task) -> tuple[int, int]:
+    """On how many samples the runs' scores differ, and how many all runs scored."""
+    metric = _metric(runs, task)
+    by_run = [
+        {name: each.scores[metric] for name, each in run.scores.items() if metric in each.scores}
+        for run in runs
+    ]
+    shared = set.intersection(*(set(scores) for scores in by_run))
+    return sum(len({scores[name] for scores in by_run}) > 1 for name in shared), len(shared)
+
+
 def choose_examples(runs: Sequence[ReportRun], *, disputed: int, typical: int) -> list[Example]:
     """Of captions and of questions each: those where the runs' scores differ most, then the first others.
 
-    Every picture is shown once at most.
+    Every picture is shown once at most for either: what runs disagree about is often one crowded image.
     """
     images = _images(runs[0].manifest.plan)
     chosen: list[Example] = []
@@ -57,10 +68,13 @@ def choose_examples(runs: Sequence[ReportRun], *, disputed: int, typical: int) -
             for record in runs[0].answers.values()
             if record.task == task and all(record.sample_id in run.answers for run in runs)
         ]
-        examples = [_example(record, runs) for record in sorted(shared, key=lambda each: each.sample_id)]
+        metric = _metric(runs, task)
+        examples = [
+            _example(record, runs, metric) for record in sorted(shared, key=lambda each: each.sample_id)
+        ]
         differing = [each for each in examples if each.disagreement > 0]
         differing.sort(key=lambda example: -example.disagreement)
-        seen = {example.image_id for example in chosen}
+        seen: set[str] = set()
         first = _of_new_images(differing, disputed, seen)
         chosen += first + _of_new_images(examples, disputed + typical - len(first), seen)
     return [replace(example, image=_picture(example, images)) for example in chosen]
@@ -76,7 +90,13 @@ def _of_new_images(examples: Sequence[Example], count: int, seen: set[str]) -> l
     return chosen
 
 
-def _example(record: SampleRecord, runs: Sequence[ReportRun]) -> Example:
+def _metric(runs: Sequence[ReportRun], task: Task) -> str:
+    """The score that tells answers of a task apart: the usual one, or else the first that the runs have."""
+    names = dict.fromkeys(score.name for run in runs for score in run.manifest.scores if score.task == task)
+    return METRICS[task] if METRICS[task] in names else next(iter(names), METRICS[task])
+
+
+def _example(record: SampleRecord, runs: Sequence[ReportRun], metric: str) -> Example:
     return Example(
         sample_id=record.sample_id,
         image_id=record.image_id,
@@ -84,14 +104,14 @@ def _example(record: SampleRecord, runs: Sequence[ReportRun]) -> Example:
         image=None,
         prompt=record.prompt,
         references=tuple(dict.fromkeys(record.references)),
-        answers=tuple(_answer(run, record.sample_id, METRICS[record.task]) for run in runs),
+        answers=tuple(_answer(run, record.sample_id, metric) for run in runs),
     )
 
 
 def _answer(run: ReportRun, sample_id: str, metric: str) -> Answer:
     record, score = run.answers[sample_id], run.scores.get(sample_id)
     text = record.answer if record.answer is not None else f"failed: {record.error}"
-    return Answer(run.name, text.strip(), None if score is None else score.scores.get(metric))
+    return Answer(run.name, text.strip(" "), None if score is None else score.scores.get(metric))
 
 
 def _picture(example: Example, images: Mapping[str, ImageSource]) -> EncodedImage | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from eval_client.report.fonts import label
 from eval_client.report.runs import ReportRun
 from eval_client.run.timed import LOADED, SEQUENTIAL
 
@@ -53,6 +54,27 @@ def quality_plot(runs: Sequence[ReportRun]) -> bytes | None:
     return _png(figure)
 
 
+def scores_plot(runs: Sequence[ReportRun]) -> bytes | None:
+    """Every score of every run with its 95 % interval, CIDEr on a scale of its own; None without any."""
+    names = list(dict.fromkeys(score.name for run in runs for score in run.manifest.scores))
+    panels = [[name for name in names if name == "CIDEr"], [name for name in names if name != "CIDEr"]]
+    shown = [panel for panel in panels if panel]
+    if not shown:
+        return None
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    grid = figure.add_gridspec(1, len(shown), width_ratios=[max(1.5, len(panel)) for panel in shown])
+    for place, panel in enumerate(shown):
+        axes = figure.add_subplot(grid[0, place])
+        for index, run in enumerate(runs):
+            shift = (index - (len(runs) - 1) / 2) * 0.7 / len(runs)
+            _draw_scores(axes, run, panel, shift, color_of(index))
+        axes.set_xticks(range(len(panel)), [label(name) for name in panel], rotation=20, fontsize=8)
+        axes.set_xlim(-0.6, len(panel) - 0.4)
+        axes.grid(visible=True, axis="y", alpha=0.25)
+    figure.axes[-1].legend(frameon=False, fontsize=8)
+    return _png(figure)
+
+
 def latency_plot(runs: Sequence[ReportRun]) -> bytes | None:
     """Cumulative distributions of TTFT (alone, under load) and of request latency; None without any."""
     if not any(_latencies(run, kind, is_first) for kind, is_first, _ in LATENCIES for run in runs):
@@ -64,7 +86,7 @@ def latency_plot(runs: Sequence[ReportRun]) -> bytes | None:
             values = np.sort(_latencies(run, kind, is_first)) * 1000
             if len(values):
                 share = np.arange(1, len(values) + 1) / len(values)
-                axes.step(values, share, where="post", label=run.name, color=color_of(index))
+                axes.step(values, share, where="post", label=label(run.name), color=color_of(index))
         axes.set_xlabel(title)
         axes.set_ylabel("share of requests")
         axes.set_ylim(0, 1.02)
@@ -74,7 +96,7 @@ def latency_plot(runs: Sequence[ReportRun]) -> bytes | None:
 
 
 def memory_plot(runs: Sequence[ReportRun]) -> bytes | None:
-    """Resident memory of the serving processes over each run's time; None where none was measured."""
+    """Memory of the serving processes over each run's time, GPU dashed; None where none was measured."""
     measured = [(index, run) for index, run in enumerate(runs) if run.memory]
     if not measured:
         return None
@@ -84,13 +106,41 @@ def memory_plot(runs: Sequence[ReportRun]) -> bytes | None:
         start = run.memory[0].at_s
         times = [sample.at_s - start for sample in run.memory]
         sizes = [sample.resident_bytes / MIB for sample in run.memory]
-        axes.plot(times, sizes, label=run.name, color=color_of(index))
+        axes.plot(times, sizes, label=label(run.name), color=color_of(index))
+        _draw_gpu(axes, run, color_of(index))
     axes.set_xlabel("seconds of the run")
-    axes.set_ylabel("resident, MiB")
+    axes.set_ylabel("MiB")
     axes.set_ylim(bottom=0)
     axes.grid(visible=True, alpha=0.25)
     axes.legend(frameon=False, fontsize=8)
     return _png(figure)
+
+
+def _draw_gpu(axes: Any, run: ReportRun, color: str) -> None:
+    start = run.memory[0].at_s
+    used = [(each.at_s - start, each.gpu_bytes / MIB) for each in run.memory if each.gpu_bytes is not None]
+    if used:
+        axes.plot(*zip(*used, strict=True), label=f"{label(run.name)}, GPU", color=color, linestyle="--")
+
+
+def _draw_scores(axes: Any, run: ReportRun, names: Sequence[str], shift: float, color: str) -> None:
+    """Points with error bars, beside those of the other runs."""
+    found = [(place, run.manifest.score(name)) for place, name in enumerate(names)]
+    scores = [(place + shift, score) for place, score in found if score is not None]
+    values = [score.value for _, score in scores]
+    below = [max(0.0, s.value - (s.value if s.low is None else s.low)) for _, s in scores]
+    above = [max(0.0, (s.value if s.high is None else s.high) - s.value) for _, s in scores]
+    places = [place for place, _ in scores]
+    axes.errorbar(
+        places,
+        values,
+        yerr=[below, above],
+        fmt="o",
+        capsize=3,
+        markersize=4,
+        color=color,
+        label=label(run.name),
+    )
 
 
 def _point(axes: Any, run: ReportRun, name: str, color: str) -> None:
@@ -106,7 +156,7 @@ def _point(axes: Any, run: ReportRun, name: str, color: str) -> None:
         fmt="o",
         capsize=3,
         color=color,
-        label=f"{run.name} ({run.size.bpw:.2f} bpw)",
+        label=f"{label(run.name)} ({run.size.bpw:.2f} bpw)",
     )
 
 

@@ -52,6 +52,7 @@ class ReportRun:
     """One run of a report. `size` is None where the model's directory was not given."""
 
     name: str
+    directory: Path
     manifest: RunManifest
     answers: Mapping[str, SampleRecord]
     scores: Mapping[str, SampleScore]
@@ -72,6 +73,7 @@ def load_run(directory: Path, sizes: Mapping[str, Path]) -> ReportRun:
     model = sizes.get(manifest.model)
     return ReportRun(
         name=manifest.model,
+        directory=directory,
         manifest=manifest,
         answers={record.sample_id: record for record in _rows(directory / SAMPLES_NAME, SampleRecord)},
         scores={score.sample_id: score for score in _rows(directory / SCORES_NAME, SampleScore)},

@@ -5,22 +5,20 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from eval_client.report.examples import Example
+from eval_client.report.fonts import drawable
 from eval_client.report.plots import color_of
+from eval_client.report.text import visible
 
 _COLUMNS = 2
 _COLUMN_INCHES = 7.0
 _ROW_INCHES = 1.75
 _TEXT_WIDTH = 68
 _LINE_INCHES = 0.165
-_BOX = "\u25a1"
-"""Stands for what the font cannot draw: control characters, other scripts."""
 
 
 def sample_sheet(examples: Sequence[Example]) -> bytes | None:
@@ -56,15 +54,8 @@ def _lines(example: Example) -> list[tuple[str, str]]:
     return lines
 
 
-@cache
-def _drawable() -> frozenset[int]:
-    """Code points that the font has a glyph for."""
-    return frozenset(get_font(findfont(FontProperties())).get_charmap())
-
-
 def _wrapped(text: str, color: str) -> list[tuple[str, str]]:
-    known = "".join(letter if ord(letter) in _drawable() else _BOX for letter in " ".join(text.split()))
-    shown = textwrap.shorten(known, width=4 * _TEXT_WIDTH, placeholder=" ...")
+    shown = textwrap.shorten(drawable(visible(text)), width=4 * _TEXT_WIDTH, placeholder=" ...")
     return [(line, color) for line in textwrap.wrap(shown, _TEXT_WIDTH)]
 
 

@@ -11,6 +11,7 @@ import unicodedata
 
 SHOWN_CHARACTERS = 600
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_JOINERS = "\u200c\u200d"
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~&$])")
 _LINKS = re.compile(r"://|www\.|@", re.IGNORECASE)
@@ -19,9 +20,10 @@ _LINKS = re.compile(r"://|www\.|@", re.IGNORECASE)
 def visible(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     """The text on one line: what cannot be seen named, and at most `limit` characters of it.
 
-    Joiners inside of emoji and scripts stay as they are where they join letters or marks.
+    Joiners after what is not ASCII stay: Persian, Hindi and emoji are spelled with them.
     """
-    shown = "".join(_character(letter) for letter in text[:limit])
+    kept = text[:limit]
+    shown = "".join(_character(letter, before) for letter, before in zip(kept, " " + kept, strict=False))
     if len(text) <= limit:
         return shown
     return f"{shown} … [{len(text) - limit:,} of {len(text):,} characters not shown]"
@@ -33,8 +35,8 @@ def markdown_cell(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     return _MARKDOWN.sub(r"\\\1", defused)
 
 
-def _character(letter: str) -> str:
-    if letter.isprintable():
+def _character(letter: str, before: str) -> str:
+    if letter.isprintable() or (letter in _JOINERS and not before.isascii() and before not in _JOINERS):
         return letter
     if letter in _SHORT:
         return _SHORT[letter]
