@@ -13,11 +13,9 @@ from pydantic import Field, field_validator, model_validator
 
 from bitloom.schema import Schema
 from bitloom.variant import Engine
+from server.experiments.config import Name, Positive, RouteConfig, Seconds
 from server.workers.command import WorkerOptions
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
-Seconds = Annotated[float, Field(gt=0)]
-Positive = Annotated[int, Field(gt=0)]
 MIB = 1 << 20
 
 
@@ -48,30 +46,6 @@ class VariantConfig(Schema):
         if not is_http and not (parts.scheme == "unix" and parts.path.startswith("/")):
             raise ValueError("a url is http://host:port, https://host or unix:/path/to/socket")
         return url
-
-
-class ArmConfig(Schema):
-    """A variant under a route and its share of the traffic, relative to the other arms' weights."""
-
-    variant: Name
-    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-
-
-class RouteConfig(Schema):
-    """A model name whose requests are divided among arms.
-
-    Another `salt` deals all units anew; without one, the same unit always gets the same arm.
-    """
-
-    name: Name
-    arms: Annotated[tuple[ArmConfig, ...], Field(min_length=1)]
-    salt: str = ""
-
-    @model_validator(mode="after")
-    def _some_arm_is_open(self) -> Self:
-        if sum(arm.weight for arm in self.arms) <= 0:
-            raise ValueError(f"route {self.name}: every weight is 0; give one arm a weight above 0")
-        return self
 
 
 class Limits(Schema):
@@ -114,12 +88,21 @@ class Timeouts(Schema):
     backoff_max_s: Seconds = 60
 
 
+class TracingConfig(Schema):
+    """Where spans go: the OTLP/HTTP endpoint, as in http://collector:4318/v1/traces."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
+    service_name: Annotated[str, Field(min_length=1, max_length=96)] = "bitloom"
+
+
 class ServerConfig(Schema):
     """Everything `create_app` needs.
 
     `command` replaces the engines: its words may hold {directory}, {name} and {socket}. `log_dir`
     keeps the workers' logs; without it they go to a private directory that ends with the server.
     With `keys_file` (`bitloom keys create`) every path needs a key but health, readiness and metrics.
+    `state_dir` holds what outlives a restart: rollbacks, ramps, statistics, feedback. One server at a
+    time uses it.
     """
 
     schema_version: Literal[1] = 1
@@ -133,6 +116,9 @@ class ServerConfig(Schema):
     timeouts: Timeouts = Timeouts()
     log_dir: Path | None = None
     keys_file: Path | None = None
+    state_dir: Path | None = None
+    log_format: Literal["text", "json"] = "text"
+    tracing: TracingConfig | None = None
     command: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
@@ -157,4 +143,18 @@ class ServerConfig(Schema):
                     f"route {route.name}: its arms must be different variants of this server "
                     f"({', '.join(sorted(variants))}), not {', '.join(arms)}"
                 )
+            if route.shadow is not None and route.shadow.variant not in variants:
+                raise ValueError(
+                    f"route {route.name}: its shadow {route.shadow.variant} must be a variant of this server "
+                    f"({', '.join(sorted(variants))})"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _state_has_a_place(self) -> Self:
+        needing = [route.name for route in self.routes if route.needs_state]
+        if needing and self.state_dir is None:
+            raise ValueError(
+                f"route {needing[0]} has guardrails, whose rollbacks must outlive a restart; give a state_dir"
+            )
         return self

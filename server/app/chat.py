@@ -11,10 +11,10 @@ from server.app.body import read_json_body
 from server.app.chat_request import ChatRequest, parse_chat
 from server.app.gateway import Gateway, gateway_of
 from server.app.relay import Ask, WorkerAnswer
-from server.app.routing import Assignment
 from server.app.tally import Tally
 from server.app.worker_faults import unavailable
 from server.errors import Forbidden
+from server.experiments.assignment import Assignment
 from server.supervisor.state import State
 
 router = APIRouter()

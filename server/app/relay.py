@@ -21,11 +21,11 @@ from starlette.types import Receive, Scope, Send
 from server.app.admission import Admission
 from server.app.answer import Answer
 from server.app.event_stream import EventStream
-from server.app.routing import Assignment
 from server.app.tally import Tally
 from server.app.worker_faults import connection_fault, garbage, refusal
 from server.config import Timeouts
 from server.errors import RequestError
+from server.experiments.assignment import Assignment
 from server.supervisor.worker import Worker
 
 logger = logging.getLogger(__name__)

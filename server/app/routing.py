@@ -1,34 +1,19 @@
-"""From the model name of a request to the variant that answers it: routes, arms, sticky assignment.
-
-The arm of a unit is a pure function of the route's salt and name, the unit and the weights, so it is the
-same after a restart and on every replica. Arms divide [0, 1) in their order; a unit's point is the first
-64 bits of SHA-256. Moving weight between two neighbours moves only the units on their border.
-"""
+"""From the model name of a request to the variant that answers it: variants' own names, and routes."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from server.config import RouteConfig
 from server.errors import BadRequest, UnknownModel
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """The variant chosen for a request that asked for `route`; `experiment` where arms were drawn."""
-
-    route: str
-    variant: str
-    experiment: str | None = None
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """Response headers that tell the client what it got."""
-        fields = [(b"x-bitloom-variant", self.variant.encode())]
-        if self.experiment is not None:
-            fields.append((b"x-bitloom-experiment", self.experiment.encode()))
-        return fields
+from server.experiments.assignment import (
+    PINNED,
+    ROLLED_BACK,
+    UNAVAILABLE,
+    ArmPlan,
+    Assignment,
+)
+from server.experiments.config import RouteConfig
 
 
 class Router:
@@ -36,12 +21,30 @@ class Router:
 
     def __init__(self, variants: Iterable[str], routes: Sequence[RouteConfig] = ()) -> None:
         self._variants = tuple(variants)
-        self._routes = {route.name: route for route in routes}
+        self._plans = {route.name: ArmPlan.of(route) for route in routes}
 
     @property
     def routes(self) -> tuple[str, ...]:
         """Model names that clients may ask for."""
-        return (*self._routes, *self._variants)
+        return (*self._plans, *self._variants)
+
+    def plan(self, route: str) -> ArmPlan:
+        """How a route's traffic divides now."""
+        return self._plans[route]
+
+    def apply(self, plan: ArmPlan) -> None:
+        """Divide a route's traffic otherwise from the next request on."""
+        self._plans[plan.route.name] = plan
+
+    def fall_back(self, assignment: Assignment) -> Assignment | None:
+        """Control in place of an arm that cannot answer, where the route allows it."""
+        plan = self._plans.get(assignment.route)
+        if plan is None or not plan.route.fallback or assignment.departure in (PINNED, ROLLED_BACK):
+            return None
+        control = plan.route.control_arm
+        if assignment.variant == control:
+            return None
+        return replace(assignment, variant=control, departure=UNAVAILABLE)
 
     def check(self, model: str) -> str:
         """The name itself, if it can be asked for; raise UnknownModel with the names there are."""
@@ -58,32 +61,17 @@ class Router:
 
         Raises UnknownModel with the names there are, BadRequest for a pin that is no arm of the route.
         """
-        if (route := self._routes.get(model)) is not None:
-            variant = draw_arm(route, unit) if pin is None else pin
-            if pin is not None and pin not in {arm.variant for arm in route.arms}:
-                raise _bad_pin([arm.variant for arm in route.arms])
-            return Assignment(route.name, variant, route.name)
+        if (plan := self._plans.get(model)) is not None:
+            if pin is None:
+                return plan.draw(unit)
+            arms = [arm.variant for arm in plan.route.arms]
+            if pin not in arms:
+                raise _bad_pin(arms)
+            return Assignment(model, pin, model, PINNED)
         self.check(model)
         if pin not in (None, model):
             raise _bad_pin([model])
         return Assignment(model, model)
-
-
-def draw_arm(route: RouteConfig, unit: str) -> str:
-    """Variant of the arm that `unit` falls into."""
-    point = unit_point(route.salt, route.name, unit) * sum(arm.weight for arm in route.arms)
-    reached = 0.0
-    for arm in route.arms:
-        reached += arm.weight
-        if point < reached:
-            return arm.variant
-    return next(arm.variant for arm in reversed(route.arms) if arm.weight > 0)
-
-
-def unit_point(salt: str, experiment: str, unit: str) -> float:
-    """Where a unit lies in [0, 1), evenly distributed and independent between experiments."""
-    digest = hashlib.sha256("\0".join((salt, experiment, unit)).encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64
 
 
 def _bad_pin(arms: Sequence[str]) -> BadRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from server.app.routing import Assignment
+from server.experiments.assignment import Assignment
 from server.metrics import Metrics, finish_label
 
 logger = logging.getLogger(__name__)

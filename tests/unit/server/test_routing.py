@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from server.app.routing import Router, draw_arm, unit_point
-from server.config import RouteConfig, ServerConfig
+from server.app.routing import Router
+from server.config import ServerConfig
 from server.errors import BadRequest, UnknownModel
+from server.experiments.assignment import draw_arm, unit_point
+from server.experiments.config import RouteConfig
 
 PINNED = ["b", "b", "a", "a", "b", "a", "a", "b"]
 POINT = 0.36102794312021497
