@@ -1,0 +1,1 @@
+"""Grafana dashboards, generated from the gateway's metric module: `python -m deploy.grafana`."""
