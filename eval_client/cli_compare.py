@@ -15,7 +15,7 @@ from eval_client.compare.model import Comparison
 from eval_client.compare.render import summary, to_markdown
 
 _SUFFIXES = {".json", ".md"}
-_WIDTH = 100
+_NARROWEST = 80
 
 
 @click.command(name="compare")
@@ -44,7 +44,7 @@ def command(run_a: Path, run_b: Path, margin: str | None, out: Path | None, is_j
 def show(comparison: Comparison) -> None:
     """Print it; where nobody's terminal is as wide as its tables, figures still stand there whole."""
     console = Console()
-    console.width = max(console.width, _WIDTH)
+    console.width = max(console.width, _NARROWEST)
     for part in summary(comparison):
         console.print(part)
 

@@ -63,6 +63,7 @@ class BleuPairs:
             a_lost,
             b_lost,
             lambda sums: _bleu(sums[:, _WIDTH:], order) - _bleu(sums[:, :_WIDTH], order),
+            differing=int((self._sums[:, :_WIDTH] != self._sums[:, _WIDTH:]).any(axis=1).sum()),
         )
 
 

@@ -18,8 +18,10 @@ LEGEND = (
     "could have shown: found with 80 % chance."
 )
 _METRICS = ("score", "A", "B", "B - A (95 %)", "p", "p Holm", "outcome")
+_STACKED = ("score", "A", "B", "B - A\n95 %", "p\nHolm", "outcome")
 _DETAILS = ("test", "samples", "images", "margin", "verdict")
 _LATENCY = ("latency, ms (pairs)", "A", "B", "B - A (95 %)", "B / A (95 %)")
+_STACKED_LATENCY = ("latency, ms\n(pairs)", "A", "B", "B - A\n95 %", "B / A\n95 %", "outcome")
 _COLORS = {"equivalent": "green", "better": "green", "worse": "red", "undecided": "yellow"}
 
 
@@ -31,14 +33,17 @@ def summary(comparison: Comparison) -> list[Text | Table]:
         if metric.is_primary:
             said = f"{metric.task}, {metric.name}: {metric.verdict}"
             lines.append(Text(said, style=_COLORS[metric.outcome]))
-    scores = _table(_METRICS)
+    scores = _table(_STACKED)
     for metric in comparison.metrics:
-        scores.add_row(*_metric_cells(metric)[:-1], Text(metric.outcome, style=_COLORS[metric.outcome]))
+        name, own, other, difference, p_value, p_holm, outcome = _metric_cells(metric)
+        stacked = (_stacked(difference), f"{p_value}\n{p_holm}".rstrip())
+        scores.add_row(name, own, other, *stacked, Text(outcome, style=_COLORS[metric.outcome]))
     lines.append(scores)
     if comparison.latency:
-        latencies = _table((*_LATENCY, ""))
+        latencies = _table(_STACKED_LATENCY)
         for each in comparison.latency:
-            latencies.add_row(*_latency_cells(each), each.outcome)
+            name, own, other, difference, ratio = _latency_cells(each)
+            latencies.add_row(name, own, other, _stacked(difference), _stacked(ratio), each.outcome)
         lines.append(latencies)
     return [*lines, Text(LEGEND), *(Text(f"Note: {visible(note)}.") for note in comparison.notes)]
 
@@ -89,15 +94,21 @@ def _latency_cells(latency: LatencyComparison) -> tuple[str, ...]:
     )
 
 
+def _stacked(cell: str) -> str:
+    """The interval under its figure: a terminal of 80 columns holds the whole row."""
+    return cell.replace(" (", "\n").removesuffix(")")
+
+
 def _chance(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else "<0.001"
 
 
 def _table(headings: Sequence[str]) -> Table:
+    """A table whose first column is folded where the terminal is too narrow for all."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for place, heading in enumerate(headings):
         is_text = place in (0, len(headings) - 1)
-        table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=place > 0, overflow="fold")
     return table
 
 

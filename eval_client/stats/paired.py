@@ -1,10 +1,14 @@
 """A difference between two runs on the same images: interval, equivalence, bootstrap p-value.
 
-Resampling the images at hand never shows what they do not: where no answer differs, every draw is 0,
-and where one in 200 does, its share is known much worse than the draws say. Bounds are therefore those of
-a bootstrap over the images and one more: for the upper bound an image that A lost and B has, for the lower
-one that B lost. On 0/1 differences that reproduces the exact binomial bounds (Clopper and Pearson 1934) for
-rare differences within a few per cent, and is worth 1/n of the scale elsewhere.
+The reported interval is the expanded percentile interval of the images at hand (see `bootstrap`).
+
+Resampling these never shows what they do not: where no answer differs, every draw is 0, and where one in
+200 does, its share is known much worse than the draws say. Bounds of what was hardly seen, and all bounds of
+equivalence, are therefore those of a bootstrap over the images and one more: for the upper bound an image
+that A lost and B has, for the lower one that B lost. On 0/1 differences that reproduces the exact binomial
+bounds (Clopper and Pearson 1934) for rare differences within a few per cent. It costs up to four lost images,
+which for a score without a bound (CIDEr) may be far more than the images differ by: too much for an
+interval once enough of them differ, and what a claim of equivalence must bear.
 
 Equivalence within a margin m is two one-sided tests (Schuirmann 1987) at 5 % each: the 90 % interval lies
 between -m and m.
@@ -27,6 +31,11 @@ from eval_client.stats.bootstrap import (
 )
 from eval_client.stats.power import ALPHA, detectable_difference
 
+_ENOUGH = 10
+"""Images that differ from which on these say enough by themselves. Simulated over 200 images, plain intervals
+held the truth in 92 to 97 % where 10 differ on average (87 % if all differ one way and unevenly), and
+in 70 to 88 % where 2 do."""
+
 Difference = Callable[[Array], Array]
 """From sums [draws, k] to B minus A [draws]."""
 
@@ -36,21 +45,27 @@ class PairedTerms:
     """What two runs add up to, image by image.
 
     sums: [images, k]. a_lost, b_lost: [k], an image of middling weight that one run lost and the other has.
+    differing: images whose results differ.
     """
 
     sums: Array
     a_lost: Array
     b_lost: Array
     difference: Difference
+    differing: int
 
 
 @dataclass(frozen=True, slots=True)
 class PairedDraws:
-    """B minus A, and its draws for either bound, sorted; `plain` are draws of the images alone."""
+    """B minus A, and its sorted draws: `plain` of the images alone, `lower` and `upper` with one more.
+
+    is_rare: whether too few images differ to tell from them alone how much others would.
+    """
 
     value: float
     images: int
     scale: float
+    is_rare: bool
     plain: Array
     lower: Array
     upper: Array
@@ -58,7 +73,11 @@ class PairedDraws:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the difference."""
-        return self._bounds((1 - LEVEL) / 2)
+        if self.is_rare:
+            return self._bounds((1 - LEVEL) / 2)
+        tail = expanded_tail((1 - LEVEL) / 2, self.images)
+        low, high = np.quantile(self.plain, [tail, 1 - tail])
+        return float(low), float(high)
 
     @property
     def shown_margin(self) -> float:
@@ -108,7 +127,8 @@ def draw_pairs(terms: PairedTerms, *, seed: int, resamples: int = RESAMPLES) -> 
         value=float(terms.difference(terms.sums.sum(axis=0, keepdims=True))[0]),
         images=images,
         scale=abs(float(loss)),
-        plain=np.concatenate(plain),
+        is_rare=terms.differing < _ENOUGH,
+        plain=np.sort(np.concatenate(plain)),
         lower=np.sort(np.concatenate(lower)),
         upper=np.sort(np.concatenate(upper)),
     )
@@ -128,4 +148,5 @@ def mean_terms(a: Array, b: Array, weights: Array, scale: float) -> PairedTerms:
         a_lost=np.array([scale * weight, weight]),
         b_lost=np.array([-scale * weight, weight]),
         difference=lambda sums: sums[:, 0] / sums[:, 1],
+        differing=int((a != b).sum()),
     )

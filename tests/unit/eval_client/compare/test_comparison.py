@@ -179,12 +179,15 @@ def test_other_samples_are_refused_and_named(write_run: WriteRun) -> None:
 
 
 def test_the_command_prints_and_writes_what_it_found(write_run: WriteRun, tmp_path: Path) -> None:
-    a, b = str(write_run("a", records(60))), str(write_run("b", records(60, wrong=2)))
+    latency = [timed(number, 1.0 + number, 999.0) for number in range(9)]
+    a, b = (str(write_run(name, records(60, wrong=wrong), latency)) for name, wrong in (("a", 0), ("b", 2)))
     out = tmp_path / "new" / "comparison.json"
     shown = CliRunner().invoke(command, [a, b, "--out", str(out), "--margin", "vqa_accuracy=0.01"])
     assert shown.exit_code == 0, shown.output
     assert "vqa, vqa_accuracy: B is worse by 0.200" in shown.output
     assert "…" not in shown.output
+    assert max(len(line) for line in shown.output.splitlines()) <= 80
+    assert "sequential" in shown.output
     printed = CliRunner().invoke(command, [a, b, "--json", "--margin", "vqa_accuracy=0.01"])
     assert Comparison.model_validate_json(printed.output) == Comparison.read(out)
     markdown = out.with_suffix(".md").read_text()

@@ -42,6 +42,7 @@ def ratio_terms(rng: np.random.Generator) -> PairedTerms:
         a_lost=np.array([0.0, b, size]),
         b_lost=np.array([a, 0.0, size]),
         difference=lambda drawn: (drawn[:, 1] / drawn[:, 2]) ** 0.25 - (drawn[:, 0] / drawn[:, 2]) ** 0.25,
+        differing=IMAGES,
     )
 
 
@@ -130,3 +131,45 @@ def test_the_interval_is_about_the_normal_one_and_mirrors() -> None:
     assert high == pytest.approx(differences.mean() + half, abs=0.006)
     mirrored = draws(-differences, resamples=4000).interval
     assert mirrored == pytest.approx((-high, -low), abs=0.006)
+
+
+@pytest.mark.parametrize("regime", ["spread", "skewed", "common"])
+def test_intervals_hold_the_truth_as_often_as_they_say(regime: str, at_most: AtMost) -> None:
+    rng = np.random.default_rng(11)
+    missed = 0
+    for seed in range(PAIRS):
+        differences = {
+            "spread": lambda: rng.normal(-0.1, 0.6, IMAGES),
+            "skewed": lambda: -0.1 * rng.exponential(1.0, IMAGES),
+            "common": lambda: binary(rng, 0.1, 0.2),
+        }[regime]()
+        low, high = draws(differences, seed).interval
+        missed += not low <= -0.1 <= high
+    assert at_most(missed, PAIRS, 0.05)
+    assert missed > 0
+
+
+def test_a_score_without_a_bound_does_not_widen_its_interval() -> None:
+    differences = np.random.default_rng(3).normal(-0.13, 0.45, 100)
+    nothing, weights = np.zeros(100), np.ones(100)
+    by_scale = [
+        draw_pairs(mean_terms(nothing, differences, weights, scale), seed=0, resamples=4000)
+        for scale in (0.5, 5.0)
+    ]
+    assert by_scale[0].interval == by_scale[1].interval
+    low, high = by_scale[1].interval
+    assert high - low == pytest.approx(2 * 1.984 * differences.std() / 10, rel=0.06)
+    assert high < 0
+    assert permutation(differences, seed=0).value < 0.05
+    assert by_scale[1].shown_margin > by_scale[0].shown_margin
+
+
+@pytest.mark.parametrize("size", [1.0, 0.7])
+def test_what_hardly_an_image_shows_is_bounded_with_one_more(size: float) -> None:
+    few, enough = np.zeros(200), np.zeros(200)
+    few[:9] = enough[:10] = size
+    seen, rare = draws(enough), draws(few)
+    plain = np.quantile(rare.plain, [0.025, 0.975])
+    assert rare.interval[0] < plain[0] - 0.3 / 200
+    assert rare.interval[1] > plain[1] + 0.3 / 200
+    assert seen.interval == pytest.approx(np.quantile(seen.plain, [0.025, 0.975]), abs=0.003)
