@@ -102,7 +102,7 @@ class ServerConfig(Schema):
     keeps the workers' logs; without it they go to a private directory that ends with the server.
     With `keys_file` (`bitloom keys create`) every path needs a key but health, readiness and metrics.
     `state_dir` holds what outlives a restart: rollbacks, ramps, statistics, feedback. One server at a
-    time uses it.
+    time uses it. `study` is the results file of a study that the page at `GET /` shows.
     """
 
     schema_version: Literal[1] = 1
@@ -117,6 +117,7 @@ class ServerConfig(Schema):
     log_dir: Path | None = None
     keys_file: Path | None = None
     state_dir: Path | None = None
+    study: Path | None = None
     log_format: Literal["text", "json"] = "text"
     tracing: TracingConfig | None = None
     command: tuple[str, ...] | None = None

@@ -57,7 +57,7 @@ def _relative_to(document: dict[str, Any], folder: Path) -> dict[str, Any]:
                 _with_path(each, "directory", folder) if isinstance(each, dict) else each for each in variants
             ],
         }
-    for key in ("keys_file", "log_dir", "state_dir"):
+    for key in ("keys_file", "log_dir", "state_dir", "study"):
         document = _with_path(document, key, folder)
     return document
 
