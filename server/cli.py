@@ -11,6 +11,8 @@ import click
 from rich.console import Console
 
 from bitloom.errors import InputError
+from server.config import ServerConfig
+from server.logs import log_as_json
 from server.settings import resolve_config
 
 logger = logging.getLogger(__name__)
@@ -28,7 +30,8 @@ def command(sources: tuple[str, ...], config_file: Path | None, **flags: Any) ->
     """Serve variants (or base checkpoints) by their directories' names, or by NAME.
 
     Everything is checked before the first worker starts. The line with the URL appears when all
-    variants answer; Ctrl-C or SIGTERM finishes the running requests and stops the workers.
+    variants answer; SIGHUP reads the configuration again, Ctrl-C or SIGTERM finishes the running
+    requests and stops the workers.
     """
     # The web framework takes half a second to import; --help should not wait for it.
     from server.serve import serve
@@ -36,11 +39,17 @@ def command(sources: tuple[str, ...], config_file: Path | None, **flags: Any) ->
     if len(sources) == 1 and Path(sources[0]).suffix in {".yaml", ".yml"} and config_file is None:
         config_file, sources = Path(sources[0]), ()
     flags["variants"] = [_variant(source) for source in sources] or None
-    config = resolve_config(config_file, os.environ, flags)
+
+    def reread() -> ServerConfig:
+        return resolve_config(config_file, os.environ, flags)
+
+    config = reread()
+    if config.log_format == "json":
+        log_as_json()
     logger.info("configuration: %s", config.model_dump_json())
     names = ", ".join(variant.name for variant in config.variants)
     console = Console(soft_wrap=True, highlight=False)
-    serve(config, lambda url: console.print(f"bitloom: ready on {url}/v1 with {names}", markup=False))
+    serve(config, lambda url: console.print(f"bitloom: ready on {url}/v1 with {names}", markup=False), reread)
 
 
 def _variant(source: str) -> dict[str, str]:

@@ -20,7 +20,16 @@ def command() -> None:
 @click.option("--file", "path", type=click.Path(path_type=Path), required=True, help="Key file, made if new.")
 @click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, default=("infer",))
 @click.option("--requests-per-minute", type=click.IntRange(1), help="Limit; none by default.")
-def create(path: Path, key_id: str, scopes: tuple[Scope, ...], requests_per_minute: int | None) -> None:
+@click.option(
+    "--tokens-per-minute", type=click.IntRange(1), help="Limit, prompt and answer; none by default."
+)
+def create(
+    path: Path,
+    key_id: str,
+    scopes: tuple[Scope, ...],
+    requests_per_minute: int | None,
+    tokens_per_minute: int | None,
+) -> None:
     """Add a key called ID to the file and print it: once, it is stored as a hash."""
-    secret = create_key(path, key_id, scopes, requests_per_minute)
+    secret = create_key(path, key_id, scopes, requests_per_minute, tokens_per_minute)
     Console(soft_wrap=True).print(secret, markup=False, highlight=False)

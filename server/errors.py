@@ -5,11 +5,13 @@
         ├── BadRequest         400  the request cannot be used
         ├── Forbidden          403  the key lacks the scope
         ├── Unauthorized       401  no key, or an unknown one
+        ├── NotFound           404  no experiment, arm or request has this name
         ├── UnknownModel       404  no variant or route has this name
         ├── ClientTimeout      408  the body did not arrive in time
         ├── TooLarge           413  the body, an image or their sum is over a limit
         ├── TooMany            429  the variant's queue or the key's rate is full
         ├── WorkerFailed       502  the worker died, or answered what no worker should
+        ├── StateUnusable      503  the state directory cannot be read or written
         ├── WorkerUnavailable  503  the worker is starting or restarting
         └── WorkerTimeout      504  the worker did not answer in time
 
@@ -75,6 +77,13 @@ class Forbidden(RequestError):
     kind = "permission_error"
 
 
+class NotFound(RequestError):
+    """What the path or the body names does not exist."""
+
+    status = 404
+    kind = "invalid_request_error"
+
+
 class UnknownModel(RequestError):
     """No variant or route has the name that the request gives."""
 
@@ -107,6 +116,12 @@ class WorkerFailed(RequestError):
     """The worker died while it answered, or its answer cannot be passed on."""
 
     status = 502
+
+
+class StateUnusable(RequestError):
+    """What the server keeps of its experiments cannot be read or written now."""
+
+    status = 503
 
 
 class WorkerUnavailable(RequestError):

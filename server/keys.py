@@ -24,12 +24,16 @@ PREFIX = "bl-"
 
 
 class KeyRecord(Schema):
-    """What the server keeps of a key. `requests_per_minute` None means without limit."""
+    """What the server keeps of a key. A limit that is None means without limit.
+
+    Tokens are the prompt's and the answer's together.
+    """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     sha256: Sha256
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     requests_per_minute: Annotated[int, Field(gt=0)] | None = None
+    tokens_per_minute: Annotated[int, Field(gt=0)] | None = None
     created_at: str
 
 
@@ -56,8 +60,17 @@ class KeyRing:
         return found
 
 
+def read_ring(path: Path | None) -> KeyRing | None:
+    """Keys of a file, None without one; raise InputError where it cannot be used."""
+    return None if path is None else KeyRing(KeyFile.read(path).keys)
+
+
 def create_key(
-    path: Path, key_id: str, scopes: tuple[Scope, ...], requests_per_minute: int | None = None
+    path: Path,
+    key_id: str,
+    scopes: tuple[Scope, ...],
+    requests_per_minute: int | None = None,
+    tokens_per_minute: int | None = None,
 ) -> str:
     """Add a key to the file and return its secret, which is kept nowhere; the file becomes 0600.
 
@@ -73,6 +86,7 @@ def create_key(
             "sha256": _digest(secret),
             "scopes": scopes,
             "requests_per_minute": requests_per_minute,
+            "tokens_per_minute": tokens_per_minute,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         },
         source="key",

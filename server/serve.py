@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import math
 import signal
@@ -18,6 +17,8 @@ from fastapi import FastAPI
 
 from bitloom.errors import BitloomError, InputError, WorkerError
 from server.app import create_app
+from server.app.access import is_loopback
+from server.app.reload import Reread, reload
 from server.config import ServerConfig, Timeouts
 
 logger = logging.getLogger(__name__)
@@ -25,15 +26,16 @@ logger = logging.getLogger(__name__)
 BACKLOG = 2048
 
 
-def serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and stop the workers.
+def serve(config: ServerConfig, announce: Callable[[str], None], reread: Reread | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and stop the workers; SIGHUP reads the configuration again.
 
-    `announce` is called with the server's URL once every variant answers. Raises InputError where the
+    `announce` is called with the server's URL once every variant answers, `reread` gives the configuration
+    as it is at a reload. Raises InputError where the
     address cannot be had or a variant cannot be served, WorkerError where a worker does not come up;
     nothing is left running.
     """
     faults: list[WorkerError] = []
-    if config.keys_file is None and not _is_loopback(config.host):
+    if config.keys_file is None and not is_loopback(config.host):
         logger.warning(
             "listening on %s, not only on this machine, without keys: whoever reaches the port may use "
             "the models; bind to 127.0.0.1, or give a keys_file (`bitloom keys create`)",
@@ -48,7 +50,8 @@ def serve(config: ServerConfig, announce: Callable[[str], None]) -> None:
                 faults.append(fault)
                 server.should_exit = True
 
-        server = _Server(_uvicorn_config(create_app(config, on_startup), config.timeouts))
+        app = create_app(config, on_startup, reread)
+        server = _Server(_uvicorn_config(app, config.timeouts), app)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.serve(sockets=[listener]))
     if faults:
@@ -85,16 +88,35 @@ def bind(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn, whose signals end in a return: its own handling kills the process before clean-up."""
 
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+        self._reloads: set[asyncio.Task[None]] = set()
+
+    def _reload(self) -> None:
+        task = asyncio.get_running_loop().create_task(_reload(self._app), name="reload")
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.remove_signal_handler(number)
+
+
+async def _reload(app: FastAPI) -> None:
+    """A reload that nobody waits for: what is wrong is logged, and nothing changes."""
+    try:
+        await reload(app)
+    except BitloomError as exc:
+        logger.error("the configuration stays as it was: %s", exc)
 
 
 def _uvicorn_config(app: FastAPI, timeouts: Timeouts) -> uvicorn.Config:
@@ -108,15 +130,6 @@ def _uvicorn_config(app: FastAPI, timeouts: Timeouts) -> uvicorn.Config:
         proxy_headers=False,
         timeout_graceful_shutdown=math.ceil(timeouts.drain_s),
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _url(listener: socket.socket) -> str:

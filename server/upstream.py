@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -37,15 +37,17 @@ class WorkerClient:
         )
 
     @asynccontextmanager
-    async def post(self, path: str, body: bytes, request_id: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def post(
+        self, path: str, body: bytes, request_id: str, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open a JSON request; leaving the block before its end closes the connection.
 
         A closed connection is what tells the engine to abort. Raises aiohttp.ClientError.
         """
-        headers = {"content-type": "application/json", "x-request-id": request_id}
+        fields = {"content-type": "application/json", "x-request-id": request_id, **(headers or {})}
         data = body if len(body) <= PLAIN_BODY_BYTES else io.BytesIO(body)
         async with self._session.post(
-            self._base + path, data=data, headers=headers, allow_redirects=False
+            self._base + path, data=data, headers=fields, allow_redirects=False
         ) as response:
             yield response
 

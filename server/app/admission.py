@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from server.config import Limits
 from server.errors import TooMany
 from server.metrics import Metrics
 
@@ -17,6 +18,10 @@ class Admission:
         self._limit = outstanding
         self._metrics = metrics
         self._in_flight: Counter[str] = Counter()
+
+    def apply(self, limits: Limits) -> None:
+        """Other limits from the next request on."""
+        self._limit = limits.outstanding
 
     @contextmanager
     def enter(self, variant: str) -> Iterator[None]:

@@ -7,11 +7,27 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, field_validator
 
 
+class PromptDetails(BaseModel):
+    """What the prompt was made of, as vLLM reports it (`--enable-prompt-tokens-details`)."""
+
+    image_tokens: int | None = None
+    multimodal_tokens: dict[str, int] | None = None
+
+
 class Usage(BaseModel):
     """Token counts, None where the worker reports none."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+
+    @property
+    def image_tokens(self) -> int | None:
+        """Prompt tokens that stand for images, None where that is not reported."""
+        details = self.prompt_tokens_details
+        if details is None:
+            return None
+        return details.image_tokens or (details.multimodal_tokens or {}).get("image")
 
 
 class AnswerMessage(BaseModel):

@@ -111,6 +111,25 @@ class ChatRequest(BaseModel):
             part.image_url = ImageUrl(url=url)
         return self.model_copy(update={"model": model}).model_dump_json(exclude_unset=True).encode()
 
+    def unstreamed(self) -> ChatRequest:
+        """The same request for a whole answer."""
+        fields = self.model_copy()
+        for name in ("stream", "stream_options"):
+            setattr(fields, name, None)
+            fields.model_fields_set.discard(name)
+        return fields
+
+    def text_length(self) -> int:
+        """Characters of all messages' text."""
+        length = 0
+        for message in self.messages:
+            parts = message.content or ""
+            if isinstance(parts, str):
+                length += len(parts)
+            else:
+                length += sum(len(part.text) for part in parts if isinstance(part, TextPart))
+        return length
+
     def _image_parts(self) -> Iterator[tuple[str, ImagePart]]:
         for i, message in enumerate(self.messages):
             if not isinstance(message.content, list):

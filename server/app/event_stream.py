@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 
+from server.app.answer import PromptDetails, Usage
+
 _CONTENT = re.compile(rb'"(?:content|reasoning|reasoning_content|refusal|arguments|text)"\s*:\s*"(?!")')
 _FINISH = re.compile(rb'"finish_reason"\s*:\s*"([a-z_]{1,32})"')
 _PROMPT_TOKENS = re.compile(rb'"prompt_tokens"\s*:\s*(\d{1,12})')
 _GENERATED_TOKENS = re.compile(rb'"completion_tokens"\s*:\s*(\d{1,12})')
+_IMAGE_TOKENS = re.compile(rb'"multimodal_tokens"\s*:\s*\{[^}]{0,200}?"image"\s*:\s*(\d{1,12})')
 _ERROR = re.compile(rb'data:\s*\{\s*"error"\s*:')
 _DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 MAX_EVENT_BYTES = 4 << 20
@@ -25,8 +28,7 @@ class EventStream:
         self.is_done = False
         self.has_error = False
         self.finish_reason: str | None = None
-        self.prompt_tokens: int | None = None
-        self.generated_tokens: int | None = None
+        self.usage = Usage()
 
     def feed(self, data: bytes) -> bytes:
         """Whole events that `data` completes, byte for byte; the rest is kept for the next call.
@@ -59,7 +61,13 @@ class EventStream:
         prompt = _PROMPT_TOKENS.findall(events)
         generated = _GENERATED_TOKENS.findall(events)
         if prompt and generated:
-            self.prompt_tokens, self.generated_tokens = int(prompt[-1]), int(generated[-1])
+            images = _IMAGE_TOKENS.findall(events)
+            details = PromptDetails(image_tokens=int(images[-1])) if images else None
+            self.usage = Usage(
+                prompt_tokens=int(prompt[-1]),
+                completion_tokens=int(generated[-1]),
+                prompt_tokens_details=details,
+            )
 
 
 def _end_of_events(data: bytes) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,14 +11,17 @@ from fastapi import FastAPI
 
 from bitloom import __version__
 from bitloom.errors import InputError, WorkerError
-from server.app import chat, status, worker_metrics
+from server.app import chat, experiments, reload, status, worker_metrics
 from server.app.access import AccessMiddleware
 from server.app.failures import install_failures
 from server.app.gateway import OnStartup, running_gateway
-from server.app.rate_limit import RateLimiter
+from server.app.reload import Reread
 from server.app.request_id import RequestIdMiddleware
 from server.config import ServerConfig
-from server.keys import KeyFile, KeyRing
+from server.experiments.database import check_state
+from server.keys import read_ring
+from server.page import routes as page
+from server.tracing import check_tracing
 from server.variants import resolve_variants
 
 
@@ -25,13 +29,19 @@ def _ignore_startup(fault: WorkerError | None) -> None:
     """/ready and the log tell."""
 
 
-def create_app(config: ServerConfig, on_startup: OnStartup = _ignore_startup) -> FastAPI:
+def create_app(
+    config: ServerConfig, on_startup: OnStartup = _ignore_startup, reread: Reread | None = None
+) -> FastAPI:
     """The gateway as an ASGI app; its lifespan starts and stops the workers.
 
-    `on_startup` is called when all workers answer, or with the reason why one does not. Raises
-    InputError, before anything is started, for a variant that cannot be served.
+    `on_startup` is called when all workers answer, or with the reason why one does not.
+    `reread` gives the configuration as it is at a reload, None where that is always `config`. Raises
+    InputError or StateError, before anything is started, for what cannot be served or used.
     """
     variants = resolve_variants(config)
+    read_ring(config.keys_file)
+    check_state(config.state_dir)
+    check_tracing(config.tracing)
     if config.log_dir is not None:
         _make_directory(config.log_dir)
 
@@ -39,15 +49,18 @@ def create_app(config: ServerConfig, on_startup: OnStartup = _ignore_startup) ->
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_gateway(config, variants, on_startup) as gateway:
             app.state.gateway = gateway
+            app.state.reread = reread or (lambda: config)
+            app.state.reloading = asyncio.Lock()
             yield
 
     app = FastAPI(title="Bitloom", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(chat.router)
+    app.include_router(experiments.router)
+    app.include_router(reload.router)
     app.include_router(status.router)
     app.include_router(worker_metrics.router)
-    if config.keys_file is not None:
-        ring = KeyRing(KeyFile.read(config.keys_file).keys)
-        app.add_middleware(AccessMiddleware, ring=ring, limiter=RateLimiter())
+    app.include_router(page.router)
+    app.add_middleware(AccessMiddleware)
     app.add_middleware(RequestIdMiddleware)
     install_failures(app)
     return app

@@ -13,11 +13,16 @@ from starlette.requests import Request
 
 from bitloom.errors import WorkerError
 from server.app.admission import Admission
+from server.app.rate_limit import RateLimiter
 from server.app.routing import Router
+from server.app.shadow import Shadows
 from server.config import ServerConfig
+from server.experiments.desk import ExperimentDesk
+from server.keys import KeyRing, read_ring
 from server.media.canonical import MediaGate
 from server.metrics import Metrics
 from server.supervisor.supervisor import Supervisor
+from server.tracing import Tracer, make_tracer
 from server.variants import Variant
 
 logger = logging.getLogger(__name__)
@@ -27,7 +32,10 @@ OnStartup = Callable[[WorkerError | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The parts that the routes use. `started_at` is in Unix seconds."""
+    """The parts that the routes use. `started_at` is in Unix seconds; `ring` is None without keys.
+
+    A reload puts another in its place: a request keeps the one that it came to.
+    """
 
     config: ServerConfig
     metrics: Metrics
@@ -35,6 +43,11 @@ class Gateway:
     admission: Admission
     media: MediaGate
     supervisor: Supervisor
+    desk: ExperimentDesk
+    shadows: Shadows
+    tracer: Tracer
+    ring: KeyRing | None
+    limiter: RateLimiter
     started_at: int
 
 
@@ -46,29 +59,46 @@ async def running_gateway(
 
     `on_startup` is called once: with None when every worker answers, or with what kept one from it.
     """
-    metrics = Metrics()
-    gateway = Gateway(
-        config=config,
-        metrics=metrics,
-        router=Router((variant.name for variant in variants), config.routes),
-        admission=Admission(config.limits.outstanding, metrics),
-        media=MediaGate(config.limits, metrics),
-        supervisor=Supervisor(config, variants, metrics),
-        started_at=int(time.time()),
-    )
-    for route in config.routes:
-        total = sum(arm.weight for arm in route.arms)
-        for arm in route.arms:
-            metrics.arm_weight.labels(route.name, arm.variant).set(arm.weight / total)
+    gateway = _build(config, variants)
     startup = asyncio.create_task(gateway.supervisor.start())
     startup.add_done_callback(lambda task: _report(task, on_startup))
+    judging = asyncio.create_task(gateway.desk.run(), name="experiments")
     try:
         yield gateway
     finally:
         startup.cancel()
-        await asyncio.wait({startup})
+        judging.cancel()
+        await asyncio.wait({startup, judging})
+        await gateway.shadows.close()
         await gateway.supervisor.stop()
+        await gateway.desk.close()
         gateway.media.close()
+        await asyncio.to_thread(gateway.tracer.close)
+
+
+def _build(config: ServerConfig, variants: tuple[Variant, ...]) -> Gateway:
+    metrics = Metrics()
+    supervisor = Supervisor(config, variants, metrics)
+    admission = Admission(config.limits.outstanding, metrics)
+    router = Router(supervisor.workers, config.routes)
+    desk = ExperimentDesk(config.state_dir, metrics, router.apply)
+    desk.begin(config.routes)
+    shadows = Shadows(supervisor.workers, admission, metrics)
+    shadows.begin(config.routes)
+    return Gateway(
+        config=config,
+        metrics=metrics,
+        router=router,
+        admission=admission,
+        media=MediaGate(config.limits, metrics),
+        supervisor=supervisor,
+        desk=desk,
+        shadows=shadows,
+        tracer=make_tracer(config.tracing),
+        ring=read_ring(config.keys_file),
+        limiter=RateLimiter(),
+        started_at=int(time.time()),
+    )
 
 
 def gateway_of(request: Request) -> Gateway:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 import aiohttp
 from pydantic import ValidationError
@@ -35,7 +35,10 @@ MAX_ERROR_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a worker is asked. `make_body` decodes the media, so it runs while the client is watched."""
+    """What a worker is asked. `make_body` decodes the media, so it runs while the client is watched.
+
+    `headers` go to the worker; `passed` is shown the answer's bytes, before its end is told.
+    """
 
     path: str
     make_body: Callable[[], Awaitable[bytes]]
@@ -43,6 +46,8 @@ class Ask:
     is_stream: bool
     ready: float
     assignment: Assignment
+    headers: Mapping[str, str] = field(default_factory=dict)
+    passed: Callable[[bytes], None] | None = None
 
 
 class WorkerAnswer(Response):
@@ -82,7 +87,7 @@ class WorkerAnswer(Response):
 
     async def _relay(self, send: Send) -> None:
         body = await self._ask.make_body()
-        self._tally.asked(self._ask.ready)
+        self._tally.sending(self._ask.ready)
         try:
             await self._exchange(body, send)
         except RequestError as refused:
@@ -95,7 +100,9 @@ class WorkerAnswer(Response):
     async def _exchange(self, body: bytes, send: Send) -> None:
         async with (
             asyncio.timeout(self._timeouts.first_byte_s) as limit,
-            self._worker.client.post(self._ask.path, body, self._ask.request_id) as response,
+            self._worker.client.post(
+                self._ask.path, body, self._ask.request_id, self._ask.headers
+            ) as response,
         ):
             if response.status != 200:
                 raise refusal(response.status, await response.content.read(MAX_ERROR_BYTES), self._variant)
@@ -119,11 +126,13 @@ class WorkerAnswer(Response):
                 continue
             if stream.has_content:
                 is_empty = False
-                self._tally.content()
+                self._tally.content(events.count(b"data:"))
+            if self._ask.passed is not None:
+                self._ask.passed(events)
             await self._send_events(events, send)
         if not stream.is_done and not stream.has_error:
             raise garbage(self._variant, "its stream ended early")
-        self._tally.usage(stream.prompt_tokens, stream.generated_tokens)
+        self._tally.usage(stream.usage)
         if stream.has_error:
             self._tally.failed(200, is_begun=True)
         else:
@@ -152,7 +161,9 @@ class WorkerAnswer(Response):
             answer = Answer.model_validate_json(body)
         except ValidationError as exc:
             raise garbage(self._variant, "its answer is no completion") from exc
-        self._tally.usage(answer.usage.prompt_tokens, answer.usage.completion_tokens)
+        if self._ask.passed is not None:
+            self._ask.passed(body)
+        self._tally.usage(answer.usage)
         self._tally.complete(answer.choices[0].finish_reason, is_empty=answer.is_empty)
         await self._respond(200, body, {}, send)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from server.errors import BadRequest, UnknownModel
@@ -17,10 +17,18 @@ from server.experiments.config import RouteConfig
 
 
 class Router:
-    """Model names: every variant under its own name, and the configured routes."""
+    """Model names: every variant under its own name, and the configured routes.
 
-    def __init__(self, variants: Iterable[str], routes: Sequence[RouteConfig] = ()) -> None:
-        self._variants = tuple(variants)
+    `variants` is looked at when a name is asked for, so it may change while the server runs.
+    """
+
+    def __init__(self, variants: Collection[str], routes: Sequence[RouteConfig] = ()) -> None:
+        self._variants = variants
+        self._plans: dict[str, ArmPlan] = {}
+        self.begin(routes)
+
+    def begin(self, routes: Sequence[RouteConfig]) -> None:
+        """Route these model names in place of those before."""
         self._plans = {route.name: ArmPlan.of(route) for route in routes}
 
     @property

@@ -38,6 +38,11 @@ class Assignment:
         """Whether what becomes of the request says something about the arm."""
         return self.experiment is not None and self.departure is None
 
+    @property
+    def arm(self) -> str | None:
+        """The arm that the request counts for, None where it counts for none."""
+        return self.variant if self.is_counted else None
+
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Response headers that tell the client what it got."""
         fields = [(b"x-bitloom-variant", self.variant.encode())]

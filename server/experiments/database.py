@@ -110,6 +110,12 @@ class Database:
             )
 
 
+def check_state(directory: Path | None) -> None:
+    """Open and close the state, so that what is wrong with it is said before anything starts."""
+    if directory is not None:
+        Database(directory).close()
+
+
 def _damaged(path: Path, what: str) -> str:
     return (
         f"{path}: the state is damaged ({what}); restore a copy, or move the file away to begin without "

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +23,7 @@ from server.experiments.errors import StateError
 from server.experiments.experiment import Change, Experiment
 from server.experiments.guard import Breach
 from server.experiments.outcome import Outcome
+from server.experiments.report import ExperimentReport, report
 from server.experiments.store import ExperimentRow, Store, Target
 from server.metrics import Metrics
 
@@ -30,6 +33,7 @@ TICK_S = 0.25
 # Outcomes that wait for a disk that does not take them; the oldest are given up beyond.
 MAX_WAITING = 100_000
 COMPLAIN_EVERY_S = 60.0
+SHOWN_CHANGES = 50
 Result = TypeVar("Result")
 
 
@@ -68,12 +72,25 @@ class ExperimentDesk:
         """Whether there is a state directory."""
         return self._store is not None
 
-    def begin(self, routes: Sequence[RouteConfig]) -> None:
-        """Take up the routes, with what is kept of each; also after a reload. Raises StateError."""
+    async def prepare(self, routes: Sequence[RouteConfig]) -> dict[str, Experiment]:
+        """Read what is kept of the routes that do not run yet, for `begin`; raise StateError."""
+        await self.save()
+        store, now = self._store, self._clock()
+        if store is None:
+            return {}
+        new = [route for route in routes if not self._is_running(route)]
+        return {route.name: await self.on_thread(partial(store.load, route, now)) for route in new}
+
+    def begin(self, routes: Sequence[RouteConfig], prepared: Mapping[str, Experiment] | None = None) -> None:
+        """Take up the routes, with what is kept of each: what was `prepared`, else read now, at the start.
+
+        Raises StateError.
+        """
         self._count()
         now = self._clock()
-        taken = {route.name: self._take_up(route, now) for route in routes}
-        self._experiments = taken
+        self._experiments = {route.name: self._take_up(route, now, prepared or {}) for route in routes}
+        taken = self._experiments
+        self._metrics.arm_weight.clear()
         self._dirty = set(taken)
         for experiment in taken.values():
             self._put_in_force(experiment)
@@ -141,6 +158,19 @@ class ExperimentDesk:
         self._metrics.feedback_scores.labels(target.name, target.variant).observe(score)
         return target
 
+    async def report(self, name: str) -> ExperimentReport:
+        """How an experiment stands, with what is kept of its feedback and changes; raise StateError."""
+        await self.save()
+        seen, store = deepcopy(self._experiments[name]), self._store
+        salt = seen.route.salt
+
+        def write() -> ExperimentReport:
+            if store is None:
+                return report(seen, {}, ())
+            return report(seen, store.feedback(name, salt), store.changes(name, salt, SHOWN_CHANGES))
+
+        return await self.on_thread(write)
+
     async def on_thread(self, work: Callable[[], Result]) -> Result:
         """Run what touches the store, or takes long, on the store's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -165,10 +195,15 @@ class ExperimentDesk:
             raise StateError("no state is kept; give the server a state_dir")
         return self._store
 
-    def _take_up(self, route: RouteConfig, now: float) -> Experiment:
+    def _is_running(self, route: RouteConfig) -> bool:
         running = self._experiments.get(route.name)
-        if running is not None and running.route.salt == route.salt:
-            return running.continued(route, now)
+        return running is not None and running.route.salt == route.salt
+
+    def _take_up(self, route: RouteConfig, now: float, prepared: Mapping[str, Experiment]) -> Experiment:
+        if self._is_running(route):
+            return self._experiments[route.name].continued(route, now)
+        if route.name in prepared:
+            return prepared[route.name]
         return Experiment.begin(route, now) if self._store is None else self._store.load(route, now)
 
     def _count(self) -> None:

@@ -21,7 +21,7 @@ CONCENTRATION = 100.0
 ALPHA = 0.01
 
 
-def mismatch_p_value(phases: Mapping[Sequence[float], Sequence[int]]) -> float:
+def mismatch_p_value(phases: Mapping[tuple[float, ...], Sequence[int]]) -> float:
     """Always-valid p-value of the counts by arm, by the shares under which they were counted.
 
     Units in an arm whose share is 0 cannot be: the p-value is 0 then.

@@ -12,7 +12,8 @@ class Outcome:
     """`started_at` is in Unix seconds; `ttft_s` is None without a stream or without any content.
 
     `is_error` is the worker's or the server's fault (a status of 500 and above, or an error inside the
-    stream), not the client's. Token counts are None where the answer did not report them.
+    stream), not the client's. Token counts are None where the answer did not report them;
+    `estimated_tokens` stand for them then.
     """
 
     request_id: str
@@ -29,7 +30,14 @@ class Outcome:
     latency_s: float
     prompt_tokens: int | None
     generated_tokens: int | None
-    traceparent: str | None = None
+    estimated_tokens: int = 0
+
+    @property
+    def charged_tokens(self) -> int:
+        """Tokens that the request's key pays for."""
+        if self.prompt_tokens is None or self.generated_tokens is None:
+            return self.estimated_tokens
+        return self.prompt_tokens + self.generated_tokens
 
     @property
     def is_complete(self) -> bool:

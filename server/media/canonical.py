@@ -41,6 +41,10 @@ class MediaGate:
         with self._metrics.image_decode.time():
             return await loop.run_in_executor(self._threads, self._convert, images)
 
+    def apply(self, limits: Limits) -> None:
+        """Convert under other limits from the next request on."""
+        self._limits = limits
+
     def close(self) -> None:
         """End the threads; conversions that wait are dropped."""
         self._threads.shutdown(wait=False, cancel_futures=True)

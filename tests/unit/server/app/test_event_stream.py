@@ -29,7 +29,7 @@ def test_any_cut_gives_the_same_bytes_and_facts(cuts: list[int]) -> None:
     assert all(piece == b"" or piece.endswith(b"\n") for piece in passed)
     assert (stream.is_done, stream.has_error) == (True, False)
     assert stream.finish_reason == "stop"
-    assert (stream.prompt_tokens, stream.generated_tokens) == (7, 3)
+    assert (stream.usage.prompt_tokens, stream.usage.completion_tokens) == (7, 3)
 
 
 def test_content_is_what_is_not_empty() -> None:

@@ -1,0 +1,123 @@
+"""From a checked request to the response that relays its answer: arm, worker, and who is told the end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import Request, Response
+
+from server.app.access import key_of
+from server.app.gateway import Gateway
+from server.app.relay import Ask, WorkerAnswer
+from server.app.tally import Asked, Ending, Tally
+from server.app.worker_faults import unavailable
+from server.errors import Forbidden
+from server.experiments.assignment import Assignment
+from server.supervisor.state import State
+
+UNIT_HEADER = "x-bitloom-unit"
+PIN_HEADER = "x-bitloom-variant"
+
+MakeBody = Callable[[str], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What a client wants of a model, checked. `arrived` and `ready` are `time.perf_counter()` seconds.
+
+    `make_body` gives the JSON for a variant's worker; `make_copy` the same without streaming, for a
+    shadow, None where answers cannot be compared. `prompt_characters` stand for the prompt's tokens where the
+    answer does not count them. `operation` is OpenTelemetry's `gen_ai.operation.name`.
+    """
+
+    path: str
+    operation: str
+    model: str
+    user: str | None
+    is_stream: bool
+    make_body: MakeBody
+    make_copy: MakeBody | None
+    arrived: float
+    ready: float
+    prompt_characters: int = 0
+
+
+def dispatch(gateway: Gateway, request: Request, inference: Inference) -> Response:
+    """The response that asks the worker of the chosen variant when it is sent.
+
+    Raises UnknownModel, Forbidden or BadRequest for a model or a pin that cannot be had, WorkerUnavailable
+    where the variant's worker is not up and control may not answer for it.
+    """
+    assignment = assign(gateway, request, inference)
+    key, request_id = key_of(request), request.state.request_id
+    span = gateway.tracer.begin(inference.operation, request_id, request.headers.get("traceparent"))
+    endings: list[Ending] = [gateway.desk.record, span.end]
+    if key is not None:
+        endings.append(gateway.limiter.charging(key))
+    copy = gateway.shadows.watch(assignment, request_id, inference.path, inference.make_copy)
+    if copy is not None:
+        endings.append(copy.end)
+    asked = Asked(
+        assignment=assignment,
+        request_id=request_id,
+        key_id=key.id if key else None,
+        is_stream=inference.is_stream,
+        arrived=inference.arrived,
+        prompt_characters=inference.prompt_characters,
+    )
+    tally = Tally(gateway.metrics, asked, endings)
+    worker = gateway.supervisor.workers[assignment.variant]
+    if worker.state is not State.READY:
+        error = unavailable(assignment.variant, worker.retry_after_s)
+        tally.failed(error.status, is_begun=False)
+        raise error
+
+    async def make_body() -> bytes:
+        return await inference.make_body(assignment.variant)
+
+    ask = Ask(
+        path=inference.path,
+        make_body=make_body,
+        request_id=request_id,
+        is_stream=inference.is_stream,
+        ready=inference.ready,
+        assignment=assignment,
+        headers=span.headers(),
+        passed=None if copy is None else copy.passed,
+    )
+    return WorkerAnswer(ask, worker, gateway.admission, tally, gateway.config.timeouts)
+
+
+def assign(gateway: Gateway, request: Request, inference: Inference) -> Assignment:
+    """Choose the variant; the unit is whoever must always get the same arm.
+
+    It is the x-bitloom-unit header, else the request's `user`, else the API key, else the request itself.
+    """
+    key = key_of(request)
+    unit = request.headers.get(UNIT_HEADER) or inference.user or (key.id if key else request.state.request_id)
+    pin = request.headers.get(PIN_HEADER)
+    if pin is not None and key is not None and "pin" not in key.scopes:
+        raise Forbidden(
+            f"this key may not choose arms with {PIN_HEADER}; leave the header out, or use a key with the "
+            "scope pin",
+            code="missing_scope",
+        )
+    assignment = _answerable(gateway, gateway.router.assign(inference.model, unit, pin))
+    request.state.assignment = assignment
+    if assignment.departure is not None:
+        gateway.metrics.departures.labels(assignment.departure).inc()
+    elif assignment.experiment is not None:
+        gateway.metrics.assignments.labels(assignment.experiment, assignment.variant).inc()
+    return assignment
+
+
+def _answerable(gateway: Gateway, assignment: Assignment) -> Assignment:
+    """Control in place of an arm whose worker is not up, where the route allows it and control is up."""
+    workers = gateway.supervisor.workers
+    if workers[assignment.variant].state is State.READY:
+        return assignment
+    other = gateway.router.fall_back(assignment)
+    if other is None or workers[other.variant].state is not State.READY:
+        return assignment
+    return other

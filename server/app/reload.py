@@ -1,0 +1,74 @@
+"""Read the configuration again while serving: POST /admin/reload, or SIGHUP.
+
+The new configuration is checked whole before any of it is in force; a request keeps the one it came under.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from fastapi import APIRouter, FastAPI, Request
+
+from bitloom.errors import BitloomError, InputError
+from server.app.gateway import Gateway
+from server.config import ServerConfig
+from server.errors import BadRequest
+from server.keys import read_ring
+
+logger = logging.getLogger(__name__)
+router = APIRouter()
+
+Reread = Callable[[], ServerConfig]
+# What a running server takes over; for anything else it must be started anew.
+RELOADED = frozenset({"routes", "limits", "timeouts", "keys_file"})
+
+
+@router.post("/admin/reload")
+async def post_reload(request: Request) -> dict[str, list[str]]:
+    """Put the configuration as it is now into force; 400 and no change where it cannot be used."""
+    try:
+        return {"changed": await reload(request.app)}
+    except BitloomError as exc:
+        raise BadRequest(f"nothing was changed: {exc}", code="invalid_configuration") from exc
+
+
+async def reload(app: FastAPI) -> list[str]:
+    """Keys of the configuration that changed; raises InputError where it cannot be used.
+
+    Requests go on: none waits, and none sees half of the change.
+    """
+    reloading: asyncio.Lock = app.state.reloading
+    async with reloading:
+        reread: Reread = app.state.reread
+        config = await asyncio.to_thread(reread)
+        changed = changes(app.state.gateway.config, config)
+        await _put_in_force(app, config)
+    logger.info("configuration read again; changed: %s", ", ".join(changed) or "nothing")
+    return changed
+
+
+def changes(now: ServerConfig, then: ServerConfig) -> list[str]:
+    """Keys that differ; raise InputError where one of them needs a restart."""
+    changed = [key for key in ServerConfig.model_fields if getattr(now, key) != getattr(then, key)]
+    fixed = [key for key in changed if key not in RELOADED]
+    if fixed:
+        raise InputError(
+            f"{', '.join(fixed)} cannot change while the server runs; restart it, or put the old value back"
+        )
+    return changed
+
+
+async def _put_in_force(app: FastAPI, config: ServerConfig) -> None:
+    """Everything that can fail or wait comes first; the change itself is one step of the event loop."""
+    gateway: Gateway = app.state.gateway
+    ring = await asyncio.to_thread(read_ring, config.keys_file)
+    loaded = await gateway.desk.prepare(config.routes)
+    gateway.router.begin(config.routes)
+    gateway.desk.begin(config.routes, loaded)
+    gateway.shadows.begin(config.routes)
+    gateway.admission.apply(config.limits)
+    gateway.media.apply(config.limits)
+    app.state.gateway = replace(gateway, config=config, ring=ring)
