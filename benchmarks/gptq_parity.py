@@ -26,9 +26,10 @@ from quantize.artifacts.prepare import Layers, prepare_independent, prepare_sequ
 from quantize.artifacts.serialize import stored_statistics
 from quantize.calibration.passes import CalibrationPass
 from quantize.calibration.statistics import UnitStatistics
-from quantize.checkpoint import open_checkpoint, read_tensor
-from quantize.methods.gptq import GptqOptions
+from quantize.checkpoint import open_checkpoint
 from quantize.methods.losses import relative_output_error
+from quantize.options import GptqOptions
+from quantize.reading import read_tensor
 from quantize.resolve import resolve
 from quantize.store import ObjectStore
 

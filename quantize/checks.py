@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 
 from bitloom.errors import PlanError
 from quantize.layers import Layer
-from quantize.methods.registry import find_method
 from quantize.scheme import Scheme
 
 GROUP_SIZES = (32, 64, 128)
@@ -14,7 +13,6 @@ GROUP_SIZES = (32, 64, 128)
 
 def check_scheme(layer: Layer, scheme: Scheme, *, is_stored_dense: bool) -> None:
     """Raise PlanError unless `layer` can be quantized and stored by `scheme`."""
-    find_method(scheme.method)
     _check_group(layer, scheme)
     _check_container(layer, scheme)
     _check_activations(layer, scheme, is_stored_dense=is_stored_dense)

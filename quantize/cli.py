@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bitloom.plan import Plan
 from bitloom.variant import LayerRecord, VariantManifest
-from quantize.pipeline import Preview, preview, quantize
+from quantize.preview import Preview, preview
 from quantize.report import write_report
 from quantize.tables import footprint_table
 
@@ -44,6 +44,8 @@ def command(
 def _quantize(
     console: Console, plan: Plan, out: Path, store: Path | None, layer_count: int
 ) -> VariantManifest:
+    from quantize.pipeline import quantize  # torch: a refused plan need not wait for it
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -66,10 +68,8 @@ def _quantize(
 
 def _show_preview(console: Console, plan: Plan, planned: Preview) -> None:
     console.print(footprint_table(plan.name, planned.components, planned.total))
-    console.print(f"engines: {', '.join(planned.engines)}", markup=False)
-    console.print(f"peak memory of rounding: about {planned.peak_bytes / 2**20:.0f} MiB", markup=False)
-    for note in planned.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+    for line in planned.lines():
+        console.print(line, markup=False, highlight=False)
 
 
 def _show_result(console: Console, out: Path, manifest: VariantManifest) -> None:

@@ -6,23 +6,19 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from bitloom.errors import InputError
 from bitloom.files import check_new_directory, new_directory, write_atomic
-from bitloom.plan import Component, Plan
-from bitloom.variant import Engine, Footprint, VariantManifest
-from quantize.checkpoint import Checkpoint, open_checkpoint
-from quantize.mapping import check_mapping_groups
-from quantize.resolve import ResolvedLayer, notes, resolve
+from bitloom.plan import Plan
+from bitloom.variant import VariantManifest
+from quantize.preview import Preview, preview
+from quantize.resolve import notes
 from quantize.source import DirectSource, TensorSource
 from quantize.store.location import default_root
 from quantize.store.objects import ObjectStore
 from quantize.write.config import variant_config
-from quantize.write.footprint import footprints
-from quantize.write.layout import OutputTensor, plan_outputs
-from quantize.write.manifest import copy_companions, engine_notes, write_manifest
+from quantize.write.manifest import copy_companions, write_manifest
 from quantize.write.shards import MAX_SHARD_BYTES
 from quantize.write.weights import LayerListener, write_weights
 
@@ -30,44 +26,6 @@ UnitListener = Callable[[str, int, int], None]
 """Hears of each unit that calibration is done with: its name, how many are, of how many."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What quantizing a plan will give, from headers alone."""
-
-    checkpoint: Checkpoint
-    layers: tuple[ResolvedLayer, ...]
-    outputs: tuple[OutputTensor, ...]
-    total: Footprint
-    components: dict[Component, Footprint]
-    engines: tuple[Engine, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def peak_bytes(self) -> int:
-        """Rough peak memory of rounding to nearest beyond the interpreter's: the largest tensor, as
-        read, as integers, packed, and the packer's temporaries (about five bytes a weight)."""
-        return max(output.entry.size + 5 * output.entry.count for output in self.outputs)
-
-
-def preview(plan: Plan) -> Preview:
-    """Resolve `plan` against its checkpoint without reading weights.
-
-    Raises CheckpointError where the base cannot be used, PlanError where the plan does not fit it.
-    """
-    checkpoint = open_checkpoint(plan.base, plan.revision)
-    layers = resolve(plan, checkpoint)
-    check_mapping_groups(checkpoint, layers)
-    return describe(checkpoint, layers)
-
-
-def describe(checkpoint: Checkpoint, layers: tuple[ResolvedLayer, ...]) -> Preview:
-    """What writing a checkpoint with these layers will give."""
-    outputs = plan_outputs(checkpoint, layers)
-    total, components = footprints(checkpoint, outputs)
-    all_notes = (*notes(layers), *engine_notes(layers))
-    return Preview(checkpoint, layers, outputs, total, components, checkpoint.family.engines, all_notes)
 
 
 def quantize(

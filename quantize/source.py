@@ -8,9 +8,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from quantize.checkpoint import Checkpoint, read_tensor
+from quantize.checkpoint import Checkpoint
 from quantize.errors import QuantizationError
 from quantize.methods import QuantizedWeight, find_method
+from quantize.reading import read_tensor
 from quantize.resolve import ResolvedLayer
 
 _CHUNK_WEIGHTS = 1 << 24

@@ -18,6 +18,7 @@ from bitloom.errors import BitloomError
 
 COMMANDS = {
     "demo": ("bitloom.cli.demo:command", "The whole loop on the tiny LLaVA, in one command."),
+    "plan": ("quantize.cli_plan:command", "Show, compare and check plans."),
     "quantize": ("quantize.cli:command", "Make a variant of a checkpoint by the rules of a plan."),
     "export": ("quantize.cli_convert:export_command", "A variant as an AutoAWQ or GPTQ checkpoint."),
     "import": ("quantize.cli_convert:import_command", "An AutoAWQ or GPTQ checkpoint as a variant."),
@@ -27,6 +28,7 @@ COMMANDS = {
     "keys": ("server.cli_keys:command", "Create and list API keys."),
     "eval": ("eval_client.cli:command", "Evaluate a model over HTTP."),
     "compare": ("eval_client.cli_compare:command", "What two runs of the same samples say of each other."),
+    "ab": ("eval_client.cli_ab:command", "Two live models asked at once, and compared."),
     "report": ("eval_client.cli_report:command", "One HTML page of several runs."),
     "score": ("eval_client.cli_score:command", "Score result files without a server."),
     "study": ("bitloom.study.cli:command", "Grids, importance and the best plan for a budget."),

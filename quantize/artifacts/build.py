@@ -11,16 +11,18 @@ from torch import Tensor
 from quantize.artifacts.serialize import layer_tensors, pair_tensors, stored_pair
 from quantize.artifacts.unitplan import UnitPlan
 from quantize.calibration.statistics import UnitStatistics
-from quantize.checkpoint import TORCH_DTYPES, Checkpoint, read_tensor
+from quantize.checkpoint import Checkpoint
 from quantize.errors import QuantizationError
 from quantize.families.smoothing import Feeds
 from quantize.methods import LayerStatistics, QuantizedWeight
 from quantize.methods.awq import quantize_awq, search_smoothing, smoothed_statistics
 from quantize.methods.factor import Factor, factorise
-from quantize.methods.gptq import GptqOptions, quantize_with_factor
+from quantize.methods.gptq import quantize_with_factor
 from quantize.methods.losses import relative_output_error, relative_weight_error
 from quantize.methods.rtn import quantize_rtn
 from quantize.methods.smoothing import SettledPair, SmoothedBlock, settle, shared_scales, smooth_block
+from quantize.options import GptqOptions
+from quantize.reading import TORCH_DTYPES, read_tensor
 from quantize.scheme import Scheme
 from quantize.store import ObjectStore
 

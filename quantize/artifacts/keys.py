@@ -15,7 +15,7 @@ from typing import Any
 
 from bitloom.tensors import read_bytes
 from quantize.checkpoint import Checkpoint
-from quantize.methods.gptq import GptqOptions
+from quantize.options import GptqOptions
 from quantize.scheme import Scheme
 
 # Raise this when a method's results change: artifacts of older versions are then not found any more.

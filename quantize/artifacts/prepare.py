@@ -21,8 +21,9 @@ from quantize.artifacts.unitplan import UnitPlan, plan_unit
 from quantize.calibration.passes import CalibrationPass
 from quantize.calibration.statistics import UnitStatistics
 from quantize.calibration.units import Unit
-from quantize.checkpoint import TORCH_DTYPES, Checkpoint
-from quantize.methods.gptq import GptqOptions
+from quantize.checkpoint import Checkpoint
+from quantize.options import GptqOptions
+from quantize.reading import TORCH_DTYPES
 from quantize.resolve import ResolvedLayer
 from quantize.store import ObjectStore
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from quantize.artifacts.serialize import stored_layer, stored_pair
 from quantize.artifacts.unitplan import UnitPlan
-from quantize.checkpoint import TORCH_DTYPES, Checkpoint, read_tensor
+from quantize.checkpoint import Checkpoint
+from quantize.reading import TORCH_DTYPES, read_tensor
 from quantize.resolve import ResolvedLayer
 from quantize.source import QuantizedLayer
 from quantize.store import ObjectStore

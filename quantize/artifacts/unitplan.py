@@ -9,7 +9,7 @@ from quantize.artifacts.keys import WeightHashes, layer_key, smoothing_key
 from quantize.calibration.units import Unit
 from quantize.checkpoint import Checkpoint
 from quantize.families.smoothing import Feeds, config_section, smoothing_pairs
-from quantize.methods.gptq import GptqOptions
+from quantize.options import GptqOptions
 from quantize.resolve import ResolvedLayer
 from quantize.scheme import Scheme
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from bitloom.errors import CheckpointError
 from quantize.calibration.units import Unit, list_units, unit_modules
-from quantize.checkpoint import Checkpoint, read_tensor
+from quantize.checkpoint import Checkpoint
+from quantize.reading import read_tensor
 
 
 class Skeleton:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from bitloom.errors import CheckpointError
 from bitloom.plan import COMPONENTS
 from quantize.checkpoint import Checkpoint
 from quantize.families import Family
 from quantize.layers import Layer, list_layers
+
+if TYPE_CHECKING:  # resolving plans must not import torch
+    from torch import nn
 
 
 @dataclass(frozen=True, slots=True)

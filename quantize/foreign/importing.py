@@ -13,11 +13,12 @@ from bitloom.errors import PlanError
 from bitloom.files import check_new_directory
 from bitloom.plan import Component, GroupSize, LayerType, Plan, Rule
 from bitloom.variant import VariantManifest
-from quantize.checkpoint import read_tensor
 from quantize.foreign.reading import ForeignCheckpoint, open_foreign
 from quantize.layers import list_layers
 from quantize.methods import QuantizedWeight
-from quantize.pipeline import describe, write_variant
+from quantize.pipeline import write_variant
+from quantize.preview import describe
+from quantize.reading import read_tensor
 from quantize.resolve import ResolvedLayer, resolve
 from quantize.source import QuantizedLayer
 from quantize.write.weights import LayerListener

@@ -90,11 +90,11 @@ def open_foreign(base: str, revision: str | None = None) -> ForeignCheckpoint:
             parts.setdefault(written, {})[parameter] = entry
         else:
             tensors[family.written_name(name)] = entry
-    modules = {name: _module(target, name, found) for name, found in parts.items()}
+    modules = {name: _module(target, name, entries) for name, entries in parts.items()}
     if not modules:
         raise CheckpointError(f"{directory}: no tensor named qweight; copy the checkpoint again")
-    for module in modules.values():
-        tensors[f"{module.name}.weight"] = _as_dense(module)
+    for found in modules.values():
+        tensors[f"{found.name}.weight"] = _as_dense(found)
     unknown = next((name for name in tensors if family.component_of(name) is None), None)
     if unknown is not None:
         raise CheckpointError(f"{directory}: {unknown} belongs to no component of {family.name}")

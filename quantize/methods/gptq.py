@@ -27,39 +27,18 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from bitloom.errors import InputError
 from quantize.errors import QuantizationError
 from quantize.methods.base import LayerStatistics, QuantizedWeight
 from quantize.methods.factor import Factor, factorise
 from quantize.methods.losses import row_losses
 from quantize.methods.rtn import quantize_rtn
 from quantize.methods.stack import SchemeStack, take_rows
+from quantize.options import WALK_WEIGHTS, GptqOptions
 from quantize.scheme import Scheme
 
 logger = logging.getLogger(__name__)
 
-_CHUNK_WEIGHTS = 1 << 26  # weights walked at once, over all widths: four float32 arrays of this size
 ZERO_HESSIAN = "the Hessian is all zero: its inputs were zero on all calibration samples"
-
-
-@dataclass(frozen=True, slots=True)
-class GptqOptions:
-    """How the walk goes; the defaults are the most accurate ones on the models in `zoo/`.
-
-    `damping` is a fraction of the Hessian's mean diagonal; `block` a number of columns; `clip` searches
-    each group's clipping ratio (`clipping.py`) instead of spanning its extremes.
-    """
-
-    damping: float = 0.01
-    act_order: bool = True
-    static_groups: bool = True
-    block: int = 128
-    clip: bool = False
-    keep_better_rows: bool = True
-
-    def __post_init__(self) -> None:
-        if self.act_order and not self.static_groups:
-            raise InputError("act_order walks across groups: set static_groups=True, or act_order=False")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +112,7 @@ def _quantize_bucket(
 ) -> list[GptqOutcome]:
     """Schemes of one group width, in chunks of rows that bound the memory."""
     rows, cols = weight.shape
-    step = max(1, _CHUNK_WEIGHTS // (cols * len(schemes)))
+    step = max(1, WALK_WEIGHTS // (cols * len(schemes)))
     parts = [
         _quantize_rows(weight[start : start + step], hessian, factor, schemes, options)
         for start in range(0, rows, step)

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from bitloom.errors import CheckpointError
-from quantize.checkpoint import open_checkpoint, read_tensor
+from quantize.checkpoint import open_checkpoint
 from quantize.families import FAMILIES, Family
 from quantize.families.blip2 import BLIP2
 from quantize.families.llava import LLAVA
 from quantize.layers import list_layers
+from quantize.reading import read_tensor
 
 
 def rewrite_config(directory: Path, **fields: object) -> None:

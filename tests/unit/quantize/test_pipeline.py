@@ -16,10 +16,12 @@ from bitloom.errors import InputError
 from bitloom.plan import Plan
 from bitloom.tensors import index_tensors, read_array
 from bitloom.variant import VariantManifest, read_manifest, verify_files
-from quantize.checkpoint import open_checkpoint, read_tensor
+from quantize.checkpoint import open_checkpoint
 from quantize.errors import QuantizationError
 from quantize.methods.rtn import quantize_rtn
-from quantize.pipeline import preview, quantize
+from quantize.pipeline import quantize
+from quantize.preview import preview
+from quantize.reading import read_tensor
 from quantize.resolve import ResolvedLayer
 from quantize.scheme import Scheme
 from quantize.source import DirectSource, QuantizedLayer

@@ -12,9 +12,10 @@ from torch import Tensor
 from bitloom.errors import InputError
 from quantize.errors import QuantizationError
 from quantize.methods import LayerStatistics
-from quantize.methods.gptq import GptqOptions, quantize_gptq, quantize_gptq_widths
+from quantize.methods.gptq import quantize_gptq, quantize_gptq_widths
 from quantize.methods.losses import relative_output_error, row_losses
 from quantize.methods.rtn import quantize_rtn
+from quantize.options import GptqOptions
 from quantize.scheme import Scheme
 
 Problem = Callable[..., tuple[Tensor, LayerStatistics]]

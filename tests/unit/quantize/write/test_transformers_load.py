@@ -11,9 +11,10 @@ import torch
 
 from bitloom.dequantize import dequantized_state
 from bitloom.plan import Plan
-from quantize.checkpoint import open_checkpoint, read_tensor
+from quantize.checkpoint import open_checkpoint
 from quantize.families import FAMILIES
 from quantize.pipeline import quantize
+from quantize.reading import read_tensor
 
 # what transformers and compressed-tensors warn of while they are imported is not ours to mend
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(900)]
