@@ -54,10 +54,15 @@ class Script:
 
 @dataclass(slots=True)
 class StubEngine:
-    """Keeps the bodies and headers it received and counts the requests whose connection was closed on it."""
+    """Keeps the bodies and headers it received and counts the requests whose connection was closed on it.
+
+    While `is_failing` every chat is answered with status 500; `delay_s` is waited before each answer.
+    """
 
     name: str
     is_healthy: bool = True
+    is_failing: bool = False
+    delay_s: float = 0.0
     received: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     aborted: int = 0
@@ -82,6 +87,9 @@ class StubEngine:
         self.received.append(body)
         self.headers.append(dict(request.headers))
         script = Script.parse(_last_text(body))
+        await asyncio.sleep(self.delay_s)
+        if self.is_failing:
+            return web.json_response({"error": {"message": "the stub fails", "type": "stub"}}, status=500)
         if script.status != 200:
             error = {
                 "message": "the stub was told to fail",

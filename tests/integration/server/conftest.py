@@ -41,6 +41,11 @@ class Served:
     gateway: Gateway
     engines: dict[str, StubEngine]
     http: aiohttp.ClientSession
+    stack: AsyncExitStack
+
+    async def stop(self) -> None:
+        """Stop this gateway and its engines now, so that another can use its state."""
+        await self.stack.aclose()
 
     async def chat(self, text: str, model: str = "a", **fields: Any) -> tuple[int, dict[str, Any]]:
         """Status and JSON of an unstreamed chat."""
@@ -76,9 +81,11 @@ async def run_engine(engine: StubEngine, path: Path, stack: AsyncExitStack) -> N
     await web.UnixSite(runner, str(path)).start()
 
 
-async def run_gateway(config: ServerConfig, stack: AsyncExitStack) -> tuple[str, Gateway]:
+async def run_gateway(
+    config: ServerConfig, stack: AsyncExitStack, reread: Callable[[], ServerConfig] | None
+) -> tuple[str, Gateway]:
     ready = asyncio.Event()
-    app = create_app(config, lambda fault: ready.set())
+    app = create_app(config, lambda fault: ready.set(), reread)
     listener = socket.create_server(("127.0.0.1", 0))
     stack.callback(listener.close)
     server = QuietServer(uvicorn.Config(app, ws="none", log_config=None, timeout_graceful_shutdown=1))
@@ -95,19 +102,27 @@ async def run_gateway(config: ServerConfig, stack: AsyncExitStack) -> tuple[str,
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Start a gateway over stub engines: `await connect("a", "b", limits={...})`."""
-    async with AsyncExitStack() as stack:
-        # Not tmp_path: the path of a Unix socket may have 100 bytes.
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bl-")))
+    """Start a gateway over stub engines: `await connect("a", "b", limits={...})`.
 
-        async def start(*names: str, **settings: Any) -> Served:
+    `later` becomes the configuration at a reload: settings that its caller may change meanwhile.
+    """
+    async with AsyncExitStack() as all_started:
+        # Not tmp_path: the path of a Unix socket may have 100 bytes.
+        folder = Path(all_started.enter_context(tempfile.TemporaryDirectory(prefix="bl-")))
+
+        async def start(*names: str, later: dict[str, Any] | None = None, **settings: Any) -> Served:
+            stack = await all_started.enter_async_context(AsyncExitStack())
             engines = {name: StubEngine(name) for name in names}
             for name, engine in engines.items():
                 await run_engine(engine, folder / name, stack)
             variants = [{"name": name, "url": f"unix:{folder / name}"} for name in names]
             config = ServerConfig.model_validate({"variants": variants, **settings})
-            url, gateway = await run_gateway(config, stack)
+
+            def reread() -> ServerConfig:
+                return ServerConfig.parse({"variants": variants, **settings, **(later or {})}, source="test")
+
+            url, gateway = await run_gateway(config, stack, reread)
             http = await stack.enter_async_context(aiohttp.ClientSession(url))
-            return Served(url, gateway, engines, http)
+            return Served(url, gateway, engines, http, stack)
 
         yield start
