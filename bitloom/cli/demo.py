@@ -10,14 +10,16 @@ import click
 from rich.console import Console
 
 from bitloom.demo import stages
-from bitloom.demo.table import Row, summary
+from bitloom.demo.table import Row, against_base, summary
 from bitloom.errors import InputError
 from bitloom.plan import Plan
-from bitloom.results import RunManifest
+from bitloom.results import RUN_NAME, RunManifest
 
 MARK = ".bitloom-demo"
 BASE = "base"
-SAMPLES = "caption=100,vqa=200,retrieval=16"
+SAMPLES = "caption=200,vqa=400,retrieval=32"
+NARROWEST = 110
+"""Columns that the closing tables need; where nobody's terminal is asked, figures still stand there whole."""
 
 
 @click.command(name="demo")
@@ -40,9 +42,16 @@ def command(out: Path, samples: str) -> None:
             console.rule(f"evaluate {name}")
             stages.evaluate(endpoint, name, out / "runs" / name, samples=samples, root=root)
     console.rule("report")
-    runs = {name: RunManifest.read(out / "runs" / name / "run.json") for name in variants}
-    stages.report([out / "runs" / name for name in variants], variants, out / "report.html", root=root)
-    console.print(summary([sized_row(name, path, runs[name], root) for name, path in variants.items()]))
+    directories = {name: out / "runs" / name for name in variants}
+    stages.report(list(directories.values()), variants, out / "report.html", root=root)
+    rows = [
+        sized_row(name, path, RunManifest.read(directories[name] / RUN_NAME), root)
+        for name, path in variants.items()
+    ]
+    base = directories.pop(BASE)
+    differences = {name: stages.compare(base, run, root=root) for name, run in directories.items()}
+    console.width = max(console.width, NARROWEST)
+    console.print(summary(rows), against_base(differences))
     console.print(f"report: {out / 'report.html'}", markup=False)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bitloom.demo.table import Difference
 from bitloom.errors import BitloomError, WorkerError
 from bitloom.variant import Footprint
 
@@ -40,6 +41,16 @@ def report(runs: Sequence[Path], variants: dict[str, Path], out: Path, *, root: 
     """Write the HTML report and its pictures."""
     named = [part for name, path in variants.items() for part in ("--variant", f"{name}={path}")]
     _run("report", *map(str, runs), *named, "--out", str(out), cwd=root)
+
+
+def compare(base: Path, run: Path, *, root: Path) -> list[Difference]:
+    """What `bitloom compare` says of the first score of each task that both runs have."""
+    document = json.loads(_output("compare", str(base), str(run), "--json", cwd=root))
+    return [
+        Difference(each["name"], each["difference"], each["low"], each["high"], each["outcome"])
+        for each in document["metrics"]
+        if each["is_primary"]
+    ]
 
 
 @contextmanager
@@ -68,18 +79,21 @@ def free_port() -> int:
 
 def inspect(directory: Path, *, root: Path) -> Footprint:
     """Size of a variant or a dense checkpoint, all components together."""
-    done = subprocess.run(
-        [*BITLOOM, "inspect", str(directory), "--json"], capture_output=True, text=True, cwd=root, check=False
-    )
-    if done.returncode != 0:
-        raise BitloomError(f"`bitloom inspect {directory}` failed: {done.stderr.strip()}")
-    return Footprint.parse(json.loads(done.stdout)["total"], source=f"bitloom inspect {directory}")
+    document = json.loads(_output("inspect", str(directory), "--json", cwd=root))
+    return Footprint.parse(document["total"], source=f"bitloom inspect {directory}")
 
 
 def _run(*arguments: str, cwd: Path) -> None:
     done = subprocess.run([*BITLOOM, *arguments], cwd=cwd, check=False)
     if done.returncode != 0:
         raise BitloomError(f"`bitloom {' '.join(arguments)}` ended with exit code {done.returncode}")
+
+
+def _output(*arguments: str, cwd: Path) -> str:
+    done = subprocess.run([*BITLOOM, *arguments], capture_output=True, text=True, cwd=cwd, check=False)
+    if done.returncode != 0:
+        raise BitloomError(f"`bitloom {' '.join(arguments)}` failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _wait_until_ready(gateway: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -1,8 +1,8 @@
-"""The demo's closing table: what each variant costs and what it still can do."""
+"""The demo's closing tables: what each variant costs, what it still can do, and what it lost for sure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -15,6 +15,25 @@ LEGEND = (
     "MiB and bpw: stored weights, scales included. R@1: text to image. TTFT: median, one request at a time; "
     "tok/s: 8 at a time. RAM: peak of the variant's worker processes."
 )
+
+
+DIFFERENCES_LEGEND = (
+    "Variant minus base on the same samples, 95 % interval by paired bootstrap of images. Outcomes are those "
+    "of `bitloom compare`: worse or better past chance (Holm over the tasks), equivalent within its margin, "
+    "or undecided."
+)
+SHORT_NAMES = {"text_to_image_R@1": "R@1", "vqa_accuracy": "VQA"}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A score of a variant minus the base's, its 95 % interval, and what `bitloom compare` makes of it."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    outcome: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +67,26 @@ def summary(rows: Sequence[Row]) -> Table:
             figure(None if memory is None else memory.peak_resident_bytes, 1 / MIB, ".0f"),
         )
     return table
+
+
+def against_base(differences: Mapping[str, Sequence[Difference]]) -> Table:
+    """A row a variant, a column a task: the paired difference to the base and its outcome."""
+    table = Table(title="what was lost against the base", caption=DIFFERENCES_LEGEND)
+    table.add_column("variant", no_wrap=True)
+    names = [each.name for each in next(iter(differences.values()), ())]
+    for name in names:
+        table.add_column(SHORT_NAMES.get(name, name), justify="right", no_wrap=True)
+    for variant, found in differences.items():
+        by_name = {each.name: each for each in found}
+        table.add_row(variant, *(difference(by_name.get(name)) for name in names))
+    return table
+
+
+def difference(found: Difference | None) -> str:
+    """Value and outcome above the interval, or a dash where the runs have no such score in common."""
+    if found is None:
+        return "-"
+    return f"{found.value:+.3f} {found.outcome}\n{found.low:+.3f} .. {found.high:+.3f}"
 
 
 def score(run: RunManifest, name: str) -> str:

@@ -7,8 +7,10 @@ kernel milliseconds.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -19,6 +21,9 @@ from eval_client.endpoint.client import translated
 from eval_client.errors import RequestError
 
 _FAMILY = re.compile(r'^bitloom_memory_used_bytes\{(?:.*,)?variant="([^"]*)".*\} (\S+)', re.MULTILINE)
+READ_TIMEOUT_S = 2.0
+PROBES = 5
+PROBE_PAUSE_S = 0.5
 _LOCAL = {"127.0.0.1", "localhost", "::1", "0.0.0.0"}
 
 
@@ -43,21 +48,33 @@ class Source:
 
 
 async def gateway_source(session: aiohttp.ClientSession, endpoint: str, model: str) -> Source | None:
-    """The gateway's own figure for the variant, or None where the endpoint has no such metric."""
+    """The gateway's own figure for the variant, or None where the endpoint has no such metric.
+
+    An endpoint that does not answer in time, or has not measured yet, is asked again: taking a busy gateway
+    for one without the metric would count the memory of all its variants as this one's.
+    """
     url = f"{endpoint.removesuffix('/v1')}/metrics"
+
+    async def fetch() -> str:
+        with translated():
+            async with session.get(url, timeout=aiohttp.ClientTimeout(total=READ_TIMEOUT_S)) as response:
+                return await response.text() if response.status == 200 else ""
 
     async def read() -> Reading | None:
         try:
-            with translated():
-                async with session.get(url, timeout=aiohttp.ClientTimeout(total=2.0)) as response:
-                    text = await response.text() if response.status == 200 else ""
+            return parse_gateway(await fetch(), model)
         except RequestError:
             return None
-        return parse_gateway(text, model)
 
-    if await read() is None:
-        return None
-    return Source(f"gateway: bitloom_memory_used_bytes of {model}", None, read)
+    for _ in range(PROBES):
+        with suppress(RequestError):
+            text = await fetch()
+            if _FAMILY.search(text) is None:
+                return None
+            if parse_gateway(text, model):
+                return Source(f"gateway: bitloom_memory_used_bytes of {model}", None, read)
+        await asyncio.sleep(PROBE_PAUSE_S)
+    return None
 
 
 def parse_gateway(metrics: str, model: str) -> Reading | None:

@@ -4,9 +4,18 @@ import os
 import subprocess
 import sys
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from eval_client.memory.sources import parse_gateway, process_source, process_tree, read_tree
+from eval_client.memory.sources import (
+    gateway_source,
+    parse_gateway,
+    process_source,
+    process_tree,
+    read_tree,
+)
 
 METRICS = """# HELP bitloom_memory_used_bytes Resident set of the worker and its child processes.
 # TYPE bitloom_memory_used_bytes gauge
@@ -32,6 +41,25 @@ def test_a_route_with_one_variant_is_that_variant() -> None:
     reading = parse_gateway('bitloom_memory_used_bytes{variant="v8"} 9', "route")
     assert reading is not None
     assert reading.resident_bytes == 9
+
+
+@pytest.mark.parametrize(("first", "is_found"), [(web.Response(status=503), False), (None, True)])
+async def test_a_busy_gateway_is_asked_again(first: web.Response | None, is_found: bool) -> None:
+    answers = [first, web.Response(text=METRICS)]
+
+    async def metrics(request: web.Request) -> web.Response:
+        answer = answers.pop(0)
+        if answer is None:
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        return answer
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        source = await gateway_source(session, str(server.make_url("/v1")), "base")
+    assert (source is not None) == is_found
 
 
 def test_a_process_tree_holds_its_children() -> None:
