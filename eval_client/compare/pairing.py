@@ -42,12 +42,13 @@ def pair_runs(first: ReportRun, second: ReportRun) -> PairedRuns:
     a, b = first.directory, second.directory
     if a.resolve() == b.resolve():
         raise InputError(f"{a}: given twice; give the results directories of two runs")
-    _check_plans(a, first.manifest.plan, b, second.manifest.plan)
+    check_plans(a, first.manifest.plan, b, second.manifest.plan)
     _check_samples(a, first.answers, b, second.answers)
     return PairedRuns(first, second, tuple(_notes(first, second)))
 
 
-def _check_plans(a: Path, first: RunPlan, b: Path, second: RunPlan) -> None:
+def check_plans(a: Path, first: RunPlan, b: Path, second: RunPlan) -> None:
+    """Raise InputError where two plans (in directories `a` and `b`) ask or score different things."""
     for name in RunPlan.model_fields.keys() - _MAY_DIFFER:
         own, other = getattr(first, name), getattr(second, name)
         if own != other:
