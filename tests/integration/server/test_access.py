@@ -87,6 +87,41 @@ async def test_a_rate_limit(connect: Any, keys: dict[str, Any]) -> None:
     assert (await post(served, bearer(keys["infer"])))[0] == 200
 
 
+async def test_a_token_budget(connect: Any, keys: dict[str, Any]) -> None:
+    """The stub's prompt has 7 tokens; a budget of 10 lets one answer of 30 tokens in, then waits."""
+    secret = create_key(keys["file"], "small", ("infer",), tokens_per_minute=10)
+    served = await connect("a", keys_file=keys["file"])
+    text = {"model": "a", "messages": [{"role": "user", "content": "tokens=30"}]}
+    for body, expected in ((text, 200), (CHAT, 429)):
+        async with served.http.post("/v1/chat/completions", json=body, headers=bearer(secret)) as response:
+            assert response.status == expected
+    # 27 tokens too many at 10 a minute, and one to begin with.
+    assert 150 < int(response.headers["retry-after"]) <= 168
+
+
+async def test_a_stream_without_usage_costs_its_chunks(connect: Any, keys: dict[str, Any]) -> None:
+    secret = create_key(keys["file"], "small", ("infer",), tokens_per_minute=10)
+    served = await connect("a", keys_file=keys["file"])
+    body = {"model": "a", "messages": [{"role": "user", "content": "tokens=30"}], "stream": True}
+    for expected in (200, 429):
+        async with served.http.post("/v1/chat/completions", json=body, headers=bearer(secret)) as response:
+            await response.read()
+            assert response.status == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [({}, 200), ({"host": "evil.example"}, 403), ({"origin": "https://evil.example"}, 403)],
+)
+async def test_without_keys_administration_is_for_programs_here(
+    connect: Any, headers: dict[str, str], expected: int
+) -> None:
+    """A page in a browser sends an origin; a name bound to this address by DNS comes as the host."""
+    served = await connect("a")
+    async with served.http.post("/admin/reload", headers=headers) as response:
+        assert response.status == expected
+
+
 async def test_choosing_an_arm_needs_its_scope(connect: Any, keys: dict[str, Any]) -> None:
     served = await connect("a", keys_file=keys["file"])
     status, document, _ = await post(served, {**bearer(keys["infer"]), "x-bitloom-variant": "a"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 ROUTES = [{"name": "r", "arms": [{"variant": "a", "weight": 1}, {"variant": "b", "weight": 1}]}]
@@ -30,6 +31,16 @@ async def test_a_unit_keeps_its_arm_on_every_replica(connect: Any) -> None:
     for arm in ("a", "b"):
         assert one.metric("assignments_total", experiment="r", variant=arm) == 3 * counts[arm]
         assert one.metric("arm_weight", experiment="r", variant=arm) == 0.5
+
+
+async def test_units_keep_their_arms_after_a_restart(connect: Any, tmp_path: Path) -> None:
+    users = [f"user-{i}" for i in range(30)]
+    seen = []
+    for _ in range(2):
+        served = await connect("a", "b", routes=ROUTES, state_dir=tmp_path)
+        seen.append({user: await arm_of(served, user=user) for user in users})
+        await served.stop()
+    assert seen[0] == seen[1]
 
 
 async def test_without_a_unit_every_request_is_its_own(connect: Any) -> None:
