@@ -24,6 +24,7 @@ from bitloom.schema import Schema
 Task = Literal["caption", "retrieval", "vqa"]
 TASKS: tuple[Task, ...] = ("caption", "retrieval", "vqa")
 SampleState = Literal["answered", "failed"]
+Arrivals = Literal["closed", "poisson", "constant"]
 Seconds = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -47,7 +48,10 @@ class SampleRecord(Schema):
 
     `chunk_times_s` are seconds from sending to each chunk with content; the first is the TTFT.
     `score` is what the request says about a retrieval pair (log-odds or log-likelihood), `caption_id` the
-    pair's caption. `error` starts with the kind of the failure (`refused: ...`). `sent_at_s` is Unix time.
+    pair's caption, `embedding` what it says about one side of pairs (base64 of float32, rows of
+    `embedding_width`). `error` starts with the kind of the failure (`refused: ...`). `sent_at_s` is Unix
+    time. `queued_s` is how long a request that arrives at a set rate waited inside the client before it was
+    sent; no latency counts it.
     """
 
     sample_id: str
@@ -62,6 +66,8 @@ class SampleRecord(Schema):
     state: SampleState
     answer: str | None
     score: float | None = None
+    embedding: str | None = None
+    embedding_width: Count | None = None
     error: str | None
     finish_reason: str | None
     usage: Usage | None
@@ -69,6 +75,7 @@ class SampleRecord(Schema):
     chunk_times_s: tuple[Seconds, ...]
     end_s: Seconds | None
     retries: Count
+    queued_s: Seconds | None = None
 
 
 class SampleScore(Schema):
@@ -96,6 +103,10 @@ class LatencyPass(Schema):
 
     Failed requests are counted and left out of every figure. TPOT of a request is
     (last chunk - first chunk) / (generated tokens - 1); inter-token times are gaps between chunks.
+    `arrivals` says what sends the next request: the end of one before it (`closed`), or a clock at
+    `rate_per_s` (`poisson`, `constant`), where `concurrency` is the most at a time and `queued_s` the wait
+    for a place in the client. `good` requests kept every bound of `slo` (seconds), `goodput_per_s` is how
+    many of them came in a second; both are None where no bound was given.
     """
 
     concurrency: Annotated[int, Field(ge=1)]
@@ -107,6 +118,12 @@ class LatencyPass(Schema):
     request_latency_s: Quantiles | None
     generated_tokens_per_s: float | None
     requests_per_s: float | None
+    arrivals: Arrivals = "closed"
+    rate_per_s: float | None = None
+    queued_s: Quantiles | None = None
+    slo: dict[str, float] = Field(default_factory=dict)
+    good: Count | None = None
+    goodput_per_s: float | None = None
 
 
 class Score(Schema):

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from eval_client.config import KEY_VARIABLE, parse_samples, parse_tasks, resolve_config
 from eval_client.datasets.load import FORMS
-from eval_client.prompts import PRESETS
 from eval_client.report.tables import run_summary
 from eval_client.run.evaluation import evaluate
 from eval_client.run.progress import ProgressBars
@@ -25,7 +24,7 @@ from eval_client.run.progress import ProgressBars
 @click.option("--tasks", help="Some of caption,retrieval,vqa; default: all that data and endpoint can.")
 @click.option("--samples", help="At most so many of each task, or caption=200,vqa=1000,retrieval=48.")
 @click.option("--concurrency", type=int, help="Requests at a time; default 8.")
-@click.option("--prompts", help=f"auto (default), {', '.join(PRESETS)}.")
+@click.option("--slo", help="What a good answer may take, in seconds: ttft=0.5,tpot=0.05.")
 def command(
     endpoint: str,
     model: str,
@@ -34,12 +33,13 @@ def command(
     tasks: str | None,
     samples: str | None,
     concurrency: int | None,
-    prompts: str | None,
+    slo: str | None,
 ) -> None:
     """Evaluate a model over HTTP: captions, retrieval, questions; latency and memory.
 
-    Other settings are environment variables BITLOOM_EVAL_* (BITLOOM_EVAL_VQA_VARIANT, _MAX_FAILURE_RATE,
-    _TIMEOUT_S, _SEED, ...); the endpoint's key is BITLOOM_API_KEY.
+    Other settings are environment variables BITLOOM_EVAL_* (_PROMPTS, _VQA_VARIANT, _ARRIVALS and _RATE,
+    _RETRIEVAL_MODE, _SHORTLIST, _MAX_FAILURE_RATE, _TIMEOUT_S, _SEED, ...: docs/evaluation.md); the
+    endpoint's key is BITLOOM_API_KEY.
     """
     flags = {
         "endpoint": endpoint,
@@ -48,7 +48,7 @@ def command(
         "tasks": parse_tasks(tasks),
         "is_explicit": tasks is not None,
         "concurrency": concurrency,
-        "prompts": prompts,
+        "slo": slo,
     }
     config = resolve_config(flags | parse_samples(samples))
     console = Console(stderr=True)

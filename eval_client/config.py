@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bitloom.errors import InputError
-from bitloom.results import TASKS, Task
+from bitloom.results import TASKS, Arrivals, Task
 from bitloom.schema import Schema
 from eval_client.datasets import Limits
 from eval_client.metrics.vqa import VqaVariant
+from eval_client.run.arrivals import Load
+from eval_client.slo import parse_slo
 
 ENVIRONMENT_PREFIX = "BITLOOM_EVAL_"
 KEY_VARIABLE = "BITLOOM_API_KEY"
@@ -27,8 +29,9 @@ class RunConfig(Schema):
 
     `captions`, `questions` and `retrieval` limit images to caption, questions, and images to retrieve,
     these in closed sets of `shard` candidates. `max_failure_rate` is the share of failed requests above
-    which a run fails. `timed_sequential` and `timed_loaded` are requests of the two timed passes. `pid` is
-    the server's process where it cannot be found.
+    which a run fails. `timed_sequential` and `timed_loaded` are requests of the two timed passes; those of
+    the second arrive as others end, or (`arrivals` poisson, constant) at `rate` a second. `slo` bounds what
+    a good answer may take (`ttft=0.5,tpot=0.05`). `pid` is the server's process where it cannot be found.
     """
 
     endpoint: str
@@ -50,8 +53,26 @@ class RunConfig(Schema):
     max_failure_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
     timed_sequential: Count = 16
     timed_loaded: Count = 64
+    arrivals: Arrivals = "closed"
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    slo: str | None = None
     seed: int = 0
     pid: Positive | None = None
+
+    @model_validator(mode="after")
+    def _has_rate_of_arrivals(self) -> Self:
+        if (self.arrivals == "closed") != (self.rate is None):
+            raise ValueError(
+                f"arrivals {self.arrivals} with rate {self.rate}: poisson and constant arrivals need a rate "
+                "(requests a second), a closed loop has none; set both or neither"
+            )
+        parse_slo(self.slo)
+        return self
+
+    @property
+    def load(self) -> Load:
+        """How the requests of the timed pass under load arrive."""
+        return Load(self.concurrency, self.arrivals, self.rate, self.seed)
 
     @property
     def limits(self) -> Limits:

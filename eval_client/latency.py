@@ -2,7 +2,8 @@
 
 TTFT is the first chunk with content. TPOT of a request is (last chunk - first chunk) / (n - 1): n is what
 the endpoint counts as generated tokens, unless it counts just one more than there were chunks, which is the
-token that ended the answer and was never sent. Figures over nothing are None.
+token that ended the answer and was never sent. Figures over nothing are None. The wait for a place in the
+client (`queued_s`) is a figure of its own and in no other.
 """
 
 from __future__ import annotations
@@ -12,14 +13,23 @@ from itertools import pairwise
 
 import numpy as np
 
-from bitloom.results import LatencyPass, Quantiles, SampleRecord
+from bitloom.results import Arrivals, LatencyPass, Quantiles, SampleRecord
+from eval_client.slo import NO_SLO, Slo
 
 
-def summarise(records: Sequence[SampleRecord], concurrency: int) -> LatencyPass:
-    """The figures of one timed pass. Failed requests are counted, and in no figure."""
+def summarise(
+    records: Sequence[SampleRecord],
+    concurrency: int,
+    *,
+    arrivals: Arrivals = "closed",
+    rate_per_s: float | None = None,
+    slo: Slo = NO_SLO,
+) -> LatencyPass:
+    """The figures of one timed pass. Failed requests are counted, and in no figure; none of them is good."""
     answered = [record for record in records if record.state == "answered"]
     wall_s = _wall_s(answered)
     tokens = sum(_generated_tokens(record) for record in answered)
+    good = sum(is_good(record, slo) for record in answered) if slo.bounds else None
     return LatencyPass(
         concurrency=concurrency,
         requests=len(records),
@@ -32,7 +42,24 @@ def summarise(records: Sequence[SampleRecord], concurrency: int) -> LatencyPass:
         request_latency_s=quantiles([each.end_s for each in answered if each.end_s is not None]),
         generated_tokens_per_s=tokens / wall_s if wall_s else None,
         requests_per_s=len(answered) / wall_s if wall_s else None,
+        arrivals=arrivals,
+        rate_per_s=rate_per_s,
+        queued_s=quantiles([each.queued_s for each in answered if each.queued_s is not None]),
+        slo=dict(slo.bounds),
+        good=good,
+        goodput_per_s=good / wall_s if good is not None and wall_s else None,
     )
+
+
+def is_good(record: SampleRecord, slo: Slo) -> bool:
+    """Whether an answer kept every bound. One of a single token has no TPOT, and so none that is too long."""
+    measured = {
+        "ttft": record.chunk_times_s[0] if record.chunk_times_s else record.end_s,
+        "tpot": time_per_output_token_s(record) or 0.0,
+        "latency": record.end_s,
+    }
+    values = [(measured[name], bound) for name, bound in slo.bounds.items()]
+    return all(value is not None and value <= bound for value, bound in values)
 
 
 def quantiles(values: Sequence[float]) -> Quantiles | None:

@@ -33,6 +33,7 @@ from eval_client.run.journal import Journal
 from eval_client.run.plan import PlannedRun, plan_run
 from eval_client.run.quality import Progress, run_quality
 from eval_client.run.timed import run_timed
+from eval_client.slo import parse_slo
 from eval_client.tasks.samples import Sample
 from eval_client.tasks.score import score_records
 
@@ -137,7 +138,8 @@ class _Run:
             self.progress,
             sequential=self.config.timed_sequential,
             loaded=self.config.timed_loaded,
-            concurrency=self.config.concurrency,
+            load=self.config.load,
+            slo=parse_slo(self.config.slo),
         )
         _write_lines(self.out / LATENCY_NAME, records)
         return figures

@@ -16,8 +16,10 @@ from bitloom.results import LatencyPass, SampleRecord
 from eval_client.endpoint import ChatClient
 from eval_client.images import EncodedImage, made_new
 from eval_client.latency import summarise
+from eval_client.run.arrivals import ONE_AT_A_TIME, Load, send_all
 from eval_client.run.ask import NO_RETRIES, ask
 from eval_client.run.quality import Progress
+from eval_client.slo import NO_SLO, Slo
 from eval_client.tasks.samples import Sample
 
 WARM_UP_REQUESTS = 2
@@ -57,9 +59,10 @@ async def run_timed(
     *,
     sequential: int,
     loaded: int,
-    concurrency: int,
+    load: Load,
+    slo: Slo = NO_SLO,
 ) -> tuple[list[SampleRecord], list[LatencyPass]]:
-    """Records and figures of the passes: `sequential` requests alone, `loaded` ones `concurrency` at a time.
+    """Records and figures of the passes: `sequential` requests alone, `loaded` ones as `load` says.
 
     A pass of zero requests is left out.
     """
@@ -68,28 +71,22 @@ async def run_timed(
     counts = {WARM_UP: WARM_UP_REQUESTS, SEQUENTIAL: sequential, LOADED: loaded}
     prepared = await asyncio.to_thread(prepare, samples, counts)
     progress.start(TASK, sequential + loaded, 0)
-    await _run_pass(client, model, prepared[WARM_UP], 1)
+
+    async def send(request: TimedRequest) -> SampleRecord:
+        return await ask(client, request.sample, model, NO_RETRIES, request.image)
+
+    await send_all(prepared[WARM_UP], send, ONE_AT_A_TIME)
     records: list[SampleRecord] = []
     figures: list[LatencyPass] = []
-    for kind, width in ((SEQUENTIAL, 1), (LOADED, concurrency)):
+    for kind, kind_load in ((SEQUENTIAL, ONE_AT_A_TIME), (LOADED, load)):
         if requests := prepared[kind]:
-            done = await _run_pass(client, model, requests, width)
+            done = await send_all(requests, send, kind_load)
             records += done
-            figures.append(summarise(done, width))
+            figures.append(_figures(done, kind_load, slo))
             for record in done:
                 progress.advance(TASK, is_failed=record.state == "failed")
     return records, figures
 
 
-async def _run_pass(
-    client: ChatClient, model: str, requests: Sequence[TimedRequest], concurrency: int
-) -> list[SampleRecord]:
-    pending = iter(requests)
-    records: list[SampleRecord] = []
-
-    async def work() -> None:
-        for each in pending:
-            records.append(await ask(client, each.sample, model, NO_RETRIES, each.image))
-
-    await asyncio.gather(*(work() for _ in range(concurrency)))
-    return records
+def _figures(records: Sequence[SampleRecord], load: Load, slo: Slo) -> LatencyPass:
+    return summarise(records, load.concurrency, arrivals=load.arrivals, rate_per_s=load.rate_per_s, slo=slo)
