@@ -2,7 +2,9 @@
 
 With components x block groups x layer types x bits a product has more plans than can be predicted one by
 one. What can be best under some budget, though, is what the knapsack picks under *some* sensitivities, so
-the pool is its solutions under many random ones, for every budget, and their neighbours by one level.
+the pool is its solutions under many random ones, and their neighbours by one level: for every budget, or,
+where the budget is known, just below it, since a plan far below wastes bits that some feature could use.
+Plans with one level for all features are in every pool, because they are what a found plan must beat.
 """
 
 from __future__ import annotations
@@ -13,14 +15,15 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bitloom.study.observations import Floats
-from bitloom.study.search.knapsack import solve
+from bitloom.study.search.knapsack import Front, solve
 from bitloom.study.search.pool import Indices, Pool
 
 LISTED_AT_MOST = 20_000
-SPREAD = 1.0
+PICKED, NEAREST = 16, 4
+SPREADS = (0.25, 0.5, 1.0)
+"""Of the random factors: what calibration says is sometimes nearly right and sometimes far off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +41,41 @@ class Space:
         return math.prod(len(values) for values in self.values)
 
 
-def draw_pool(space: Space, *, count: int = 4_000, seed: int = 0) -> Pool:
-    """All plans of a small space; of a large one about `count`, spread over all sizes."""
+def draw_pool(space: Space, *, count: int = 4_000, seed: int = 0, limit: float | None = None) -> Pool:
+    """All plans of a small space; of a large one about `count`, spread over all sizes.
+
+    With `limit` (in the unit of the sizes) the large space's plans are those just below it, the smallest
+    plan beside them.
+    """
     if space.plans <= LISTED_AT_MOST:
         return _pool(space, np.array(list(product(*(range(len(values)) for values in space.values)))))
     generator = np.random.default_rng(seed)
-    chosen: set[tuple[int, ...]] = set()
+    chosen = _level_plans(space)
+    draw = 0
     while len(chosen) < count:
-        factors = np.exp(SPREAD * generator.standard_normal(len(space.features)))
+        factors = np.exp(SPREADS[draw % len(SPREADS)] * generator.standard_normal(len(space.features)))
         losses = [loss * factor for loss, factor in zip(space.losses, factors, strict=True)]
-        front = solve(losses, space.sizes).levels
-        before = len(chosen)
-        for levels in front[_spread(len(front), generator)]:
+        before, draw = len(chosen), draw + 1
+        for levels in _picked(solve(losses, space.sizes), limit, generator):
             chosen.update(_neighbourhood(levels, space))
-        if len(chosen) == before:
+        if len(chosen) == before and draw >= len(SPREADS):
             break
     return _pool(space, np.array(sorted(chosen)))
 
 
-def _spread(count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    return np.sort(generator.choice(count, size=min(count, 16), replace=False))
+def _level_plans(space: Space) -> set[tuple[int, ...]]:
+    """One level for all features, as far up as all have it; level 0 is the smallest plan."""
+    return {(level,) * len(space.features) for level in range(min(len(each) for each in space.values))}
+
+
+def _picked(front: Front, limit: float | None, generator: np.random.Generator) -> Indices:
+    """Some of a front's plans [plans, features]: the last below the limit, or any, evenly drawn."""
+    if limit is None:
+        count = len(front.levels)
+        kept = np.sort(generator.choice(count, size=min(count, PICKED), replace=False))
+        return front.levels[kept]
+    below = int(np.searchsorted(front.sizes, limit, side="right"))
+    return front.levels[max(below - NEAREST, 0) : below]
 
 
 def _neighbourhood(levels: Indices, space: Space) -> set[tuple[int, ...]]:

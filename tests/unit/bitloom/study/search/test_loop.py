@@ -70,7 +70,8 @@ def test_the_same_seed_asks_the_same_plans(noise: Observations) -> None:
         return [lookup.index for lookup in found.lookups]
 
     assert asked(1) == asked(1)
-    assert asked(1) != asked(2)
+    # a few starting plans are drawn, and two seeds may well draw the same
+    assert len({tuple(asked(seed)) for seed in range(6)}) > 1
 
 
 def test_predictions_are_made_before_measuring(grid: Observations) -> None:

@@ -53,10 +53,17 @@ def test_a_large_space_gives_a_pool_over_all_sizes() -> None:
     assert pool.sizes.max() > 8
 
 
+def test_a_known_budget_draws_plans_just_below_it() -> None:
+    pool = draw_pool(space(12), count=600, seed=1, limit=4.0)
+    assert np.mean((pool.sizes > 3.0) & (pool.sizes < 5.0)) > 0.9
+    assert np.sum(pool.sizes <= 4.0) > 150
+    assert pool.sizes.min() == pytest.approx(2.0)
+
+
 def test_a_large_space_is_searched_to_near_its_optimum() -> None:
     large = space(12)
     oracle, budget = AdditiveOracle(large), 4.0
-    pool = draw_pool(large, count=1500, seed=1)
+    pool = draw_pool(large, count=1500, seed=1, limit=budget)
     outcome = search(oracle, pool, UnderBudget(budget), lookups=30, losses=large.losses)
     front = solve(oracle.losses, large.sizes)
     optimum = -front.losses[np.searchsorted(front.sizes, budget, side="right") - 1]
