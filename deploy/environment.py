@@ -6,7 +6,9 @@ machine: `gpu` where there is an NVIDIA GPU, else `cpu` (vLLM's CPU build, x86-6
 are closed sets; on `cpu` they are installed without dependency resolution, which leaves out 1 GB
 that vLLM's CPU build names and never imports (triton, torchaudio, torchcodec).
 
-    python3 deploy/environment.py [--directory .venv] [--engine gpu|cpu|torch]
+    python3 deploy/environment.py [--directory .venv] [--engine gpu|cpu|torch] [--runtime]
+
+`--runtime` leaves out tests, linters and types, for images.
 """
 
 from __future__ import annotations
@@ -37,9 +39,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--directory", type=Path, default=ROOT / ".venv")
     parser.add_argument("--engine", choices=sorted(ENGINES))
+    parser.add_argument("--runtime", action="store_true")
     arguments = parser.parse_args()
     engine = arguments.engine or pick_engine()
-    stamp = fingerprint(engine)
+    stamp = fingerprint(engine) + (" runtime" if arguments.runtime else "")
     stamp_file = arguments.directory / STAMP
     if stamp_file.is_file() and stamp_file.read_text() == stamp:
         return 0
@@ -47,7 +50,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         python = create(arguments.directory)
-        install(python, engine)
+        install(python, engine, is_runtime=arguments.runtime)
     except (OSError, subprocess.CalledProcessError) as exc:
         say(f"failed: {exc}; mend the cause and run the same command again")
         if engine == "cpu":
@@ -97,12 +100,13 @@ def sections() -> dict[str, list[str]]:
     return found
 
 
-def install(python: Path, engine: str) -> None:
+def install(python: Path, engine: str, *, is_runtime: bool) -> None:
     """Install the pinned packages and the project itself, editable."""
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pinned = sections()
     if engine == "cpu":
-        wanted = [line for name in ("build", "core", "torch", "cpu", "dev") for line in pinned[name]]
+        names = ("build", "core", "torch", "cpu", *(() if is_runtime else ("dev",)))
+        wanted = [line for name in names for line in pinned[name]]
         wanted = [f"{line}+cpu" if line.startswith("torch==") else line for line in wanted]
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
             requirements.write("\n".join(wanted))
@@ -112,8 +116,9 @@ def install(python: Path, engine: str) -> None:
         project = [*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)]
     else:
         subprocess.run([*pip, *pinned["build"]], check=True)
-        say(f"installing bitloom[{engine},dev] at the versions of {CONSTRAINTS.name}")
-        target = f"{ROOT}[{engine},dev]"
+        extras = engine if is_runtime else f"{engine},dev"
+        say(f"installing bitloom[{extras}] at the versions of {CONSTRAINTS.name}")
+        target = f"{ROOT}[{extras}]"
         project = [*pip, "--no-build-isolation", "-c", str(CONSTRAINTS), "--editable", target]
     subprocess.run(project, check=True)
 
