@@ -1,7 +1,7 @@
 """Runs in the environment of `deploy/tools.py`: renders the chart with each of the values in standard input.
 
-Writes {"documents": [...], "without_schema": [...]} or {"error": "..."} for each; every document that Kubernetes
-has a schema for has been validated against it, strictly.
+Writes {"documents": [...], "without_schema": [...]} or {"error": "..."} for each; what Kubernetes has
+a schema for has been validated against it, strictly.
 """
 
 from __future__ import annotations
