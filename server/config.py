@@ -66,6 +66,7 @@ class Limits(Schema):
     image_aspect: Annotated[float, Field(ge=1)] = 50.0
     max_tokens: Positive = 32_768
     n: Positive = 16
+    prompts: Positive = 64
     stop_strings: Positive = 16
     stop_characters: Positive = 256
     messages: Positive = 1024

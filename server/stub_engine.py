@@ -73,6 +73,8 @@ class StubEngine:
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/completions", self._complete)
+        app.router.add_post("/tokenize", self._tokenize)
         return app
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -107,6 +109,26 @@ class StubEngine:
         except (asyncio.CancelledError, ConnectionResetError):
             self.aborted += 1
             raise
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        """A text completion of one piece, streamed or whole."""
+        body = await request.json()
+        self.received.append(body)
+        choice = {"index": 0, "text": "word", "logprobs": None, "finish_reason": "stop"}
+        answer = {**self._head("text_completion"), "id": "cmpl-stub", "choices": [choice]}
+        if not body.get("stream"):
+            return web.json_response({**answer, "usage": _usage(1)})
+        events = [json.dumps(answer)]
+        if (body.get("stream_options") or {}).get("include_usage"):
+            events.append(json.dumps({**answer, "choices": [], "usage": _usage(1)}))
+        text = "".join(f"data: {event}\n\n" for event in [*events, "[DONE]"])
+        return web.Response(text=text, content_type="text/event-stream")
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.received.append(body)
+        words = (body["prompt"] if "prompt" in body else _last_text(body)).split()
+        return web.json_response({"count": len(words), "max_model_len": 512, "tokens": [*range(len(words))]})
 
     async def _whole(self, request: web.Request, script: Script) -> web.StreamResponse:
         for step in range(script.tokens):

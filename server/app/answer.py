@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, field_validator
@@ -61,3 +62,30 @@ class Answer(BaseModel):
         """Whether the first answer has no content at all."""
         first = self.choices[0]
         return not (first.message.content or first.message.tool_calls or first.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is counted of a whole answer, of whatever kind."""
+
+    usage: Usage
+    finish_reason: str | None
+    is_empty: bool
+
+
+def read_completion(body: bytes) -> Reading:
+    """A chat or text completion; raises ValidationError for anything else."""
+    answer = Answer.model_validate_json(body)
+    return Reading(answer.usage, answer.choices[0].finish_reason, answer.is_empty)
+
+
+class Counted(BaseModel):
+    """Embeddings, or tokens: an object that may report its usage."""
+
+    usage: Usage | None = None
+
+
+def read_count(body: bytes) -> Reading:
+    """Embeddings or tokens; raises ValidationError for what is no object."""
+    usage = Counted.model_validate_json(body).usage or Usage()
+    return Reading(usage, None, is_empty=False)

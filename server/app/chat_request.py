@@ -22,6 +22,7 @@ REFUSED_FIELDS = {
     "media_io_kwargs": "the gateway alone reads media",
     "kv_transfer_params": "caches are not transferred",
     "ec_transfer_params": "caches are not transferred",
+    "prompt_embeds": "prompts are text or tokens",
     "request_id": "the gateway names requests; its name is in the x-request-id header",
 }
 
@@ -144,29 +145,35 @@ def parse_chat(body: bytes, limits: Limits, max_images: int) -> ChatRequest:
     try:
         request = ChatRequest.model_validate_json(body)
     except ValidationError as exc:
-        raise _bad_field(exc) from exc
+        raise bad_field(exc) from exc
+    check_refused(request)
+    stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    check_measures(
+        [
+            ("n", "value", request.n or 1, limits.n),
+            ("max_tokens", "value", request.max_tokens or 1, limits.max_tokens),
+            ("max_completion_tokens", "value", request.max_completion_tokens or 1, limits.max_tokens),
+            ("messages", "messages", len(request.messages), limits.messages),
+            ("stop", "strings", len(stops), limits.stop_strings),
+            ("stop", "characters in one string", max(map(len, stops), default=0), limits.stop_characters),
+            ("messages", "images", len(request.images()), max_images),
+        ]
+    )
+    return request
+
+
+def check_refused(request: BaseModel) -> None:
+    """Raise BadRequest for a field that is refused by name; null asks for nothing."""
     for name, reason in REFUSED_FIELDS.items():
         if (request.model_extra or {}).get(name) is not None:
             raise BadRequest(
                 f"{name} is not accepted: {reason}; leave it out", code="refused_field", param=name
             )
-    _check_limits(request, limits, max_images)
-    return request
 
 
-def _check_limits(request: ChatRequest, limits: Limits, max_images: int) -> None:
-    stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
-    measured: tuple[tuple[str, int, int], ...] = (
-        ("n", request.n or 1, limits.n),
-        ("max_tokens", request.max_tokens or 1, limits.max_tokens),
-        ("max_completion_tokens", request.max_completion_tokens or 1, limits.max_tokens),
-        ("messages", len(request.messages), limits.messages),
-        ("stop", len(stops), limits.stop_strings),
-        ("stop", max(map(len, stops), default=0), limits.stop_characters),
-        ("messages", len(request.images()), max_images),
-    )
-    things = ("value", "value", "value", "messages", "strings", "characters in one string", "images")
-    for (param, given, allowed), thing in zip(measured, things, strict=True):
+def check_measures(measures: Sequence[tuple[str, str, int, int]]) -> None:
+    """Raise BadRequest for the first field that is over its limit (field, thing, given, allowed)."""
+    for param, thing, given, allowed in measures:
         if given > allowed:
             raise BadRequest(
                 f"{param}: {given} ({thing}) is over the limit of {allowed}; send less",
@@ -175,7 +182,8 @@ def _check_limits(request: ChatRequest, limits: Limits, max_images: int) -> None
             )
 
 
-def _bad_field(error: ValidationError) -> BadRequest:
+def bad_field(error: ValidationError) -> BadRequest:
+    """The fault that the client most likely meant, without the value that it gave."""
     # Of a union's branches the one that got deepest is the one the client meant.
     faults = error.errors(include_input=False, include_url=False)
     fault = max(faults, key=lambda each: len(each["loc"]))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fastapi import Request, Response
 
 from server.app.access import key_of
+from server.app.answer import read_completion
 from server.app.gateway import Gateway
-from server.app.relay import Ask, WorkerAnswer
+from server.app.relay import Ask, Read, WorkerAnswer
 from server.app.tally import Asked, Ending, Tally
 from server.app.worker_faults import unavailable
 from server.errors import Forbidden
@@ -28,7 +29,8 @@ class Inference:
 
     `make_body` gives the JSON for a variant's worker; `make_copy` the same without streaming, for a
     shadow, None where answers cannot be compared. `prompt_characters` stand for the prompt's tokens where the
-    answer does not count them. `operation` is OpenTelemetry's `gen_ai.operation.name`.
+    answer does not count them. `operation` is OpenTelemetry's `gen_ai.operation.name`. `is_optional` where a
+    worker need not have the path; `read` takes what is counted from a whole answer.
     """
 
     path: str
@@ -41,6 +43,8 @@ class Inference:
     arrived: float
     ready: float
     prompt_characters: int = 0
+    is_optional: bool = False
+    read: Read = read_completion
 
 
 def dispatch(gateway: Gateway, request: Request, inference: Inference) -> Response:
@@ -85,6 +89,8 @@ def dispatch(gateway: Gateway, request: Request, inference: Inference) -> Respon
         assignment=assignment,
         headers=span.headers(),
         passed=None if copy is None else copy.passed,
+        is_optional=inference.is_optional,
+        read=inference.read,
     )
     return WorkerAnswer(ask, worker, gateway.admission, tally, gateway.config.timeouts)
 

@@ -19,10 +19,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from server.app.admission import Admission
-from server.app.answer import Answer
+from server.app.answer import Reading, read_completion
 from server.app.event_stream import EventStream
 from server.app.tally import Tally
-from server.app.worker_faults import connection_fault, garbage, refusal
+from server.app.worker_faults import MISSING_PATH, connection_fault, garbage, lacking, refusal
 from server.config import Timeouts
 from server.errors import RequestError
 from server.experiments.assignment import Assignment
@@ -31,13 +31,15 @@ from server.supervisor.worker import Worker
 logger = logging.getLogger(__name__)
 
 MAX_ERROR_BYTES = 64 << 10
+Read = Callable[[bytes], Reading]
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a worker is asked. `make_body` decodes the media, so it runs while the client is watched.
 
-    `headers` go to the worker; `passed` is shown the answer's bytes, before its end is told.
+    `headers` go to the worker; `passed` is shown the answer's bytes, before its end is told. `is_optional`
+    where a worker need not have the path; `read` takes what is counted from a whole answer.
     """
 
     path: str
@@ -48,6 +50,8 @@ class Ask:
     assignment: Assignment
     headers: Mapping[str, str] = field(default_factory=dict)
     passed: Callable[[bytes], None] | None = None
+    is_optional: bool = False
+    read: Read = read_completion
 
 
 class WorkerAnswer(Response):
@@ -104,6 +108,8 @@ class WorkerAnswer(Response):
                 self._ask.path, body, self._ask.request_id, self._ask.headers
             ) as response,
         ):
+            if self._ask.is_optional and response.status in MISSING_PATH:
+                raise lacking(self._ask.path, self._variant)
             if response.status != 200:
                 raise refusal(response.status, await response.content.read(MAX_ERROR_BYTES), self._variant)
             if self._ask.is_stream:
@@ -158,13 +164,13 @@ class WorkerAnswer(Response):
     async def _relay_whole(self, response: aiohttp.ClientResponse, send: Send) -> None:
         body = await response.read()
         try:
-            answer = Answer.model_validate_json(body)
+            reading = self._ask.read(body)
         except ValidationError as exc:
             raise garbage(self._variant, "its answer is no completion") from exc
         if self._ask.passed is not None:
             self._ask.passed(body)
-        self._tally.usage(answer.usage)
-        self._tally.complete(answer.choices[0].finish_reason, is_empty=answer.is_empty)
+        self._tally.usage(reading.usage)
+        self._tally.complete(reading.finish_reason, is_empty=reading.is_empty)
         await self._respond(200, body, {}, send)
 
     async def _fail(self, error: RequestError, send: Send) -> None:

@@ -8,6 +8,7 @@ import aiohttp
 
 from server.errors import (
     BadRequest,
+    NotFound,
     RequestError,
     TooLarge,
     TooMany,
@@ -19,6 +20,8 @@ from server.errors import (
 # Statuses that mean that the request, not the worker, is at fault.
 _REFUSALS: dict[int, type[RequestError]] = {400: BadRequest, 413: TooLarge, 422: BadRequest, 429: TooMany}
 MAX_MESSAGE = 2000
+# How servers answer for a path that they do not have, or not for this model.
+MISSING_PATH = frozenset({404, 405, 501})
 
 
 def connection_fault(
@@ -54,6 +57,15 @@ def refusal(status: int, body: bytes, variant: str) -> RequestError:
     if kind is None or message is None:
         return garbage(variant, f"status {status}")
     return kind(message[:MAX_MESSAGE], code="refused_by_worker", param=param)
+
+
+def lacking(path: str, variant: str) -> NotFound:
+    """Error for a path that not every worker serves."""
+    return NotFound(
+        f"variant {variant} does not serve {path}; ask for another model, or use /v1/chat/completions",
+        code="not_served_by_worker",
+        param="model",
+    )
 
 
 def garbage(variant: str, what: str) -> WorkerFailed:

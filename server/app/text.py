@@ -1,0 +1,129 @@
+"""POST /v1/completions, /v1/embeddings and /tokenize: text in, passed on to the variant's worker."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from server.app.answer import read_count
+from server.app.body import read_json_body
+from server.app.chat import ChatBodies
+from server.app.chat_request import parse_chat
+from server.app.dispatch import Inference, dispatch
+from server.app.gateway import Gateway, gateway_of
+from server.app.text_request import (
+    CompletionRequest,
+    EmbeddingRequest,
+    TextRequest,
+    TokenizeRequest,
+    length_of,
+    parse_text,
+)
+
+router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request whose body is read. Times are `time.perf_counter()` seconds."""
+
+    gateway: Gateway
+    body: bytes
+    arrived: float
+    ready: float
+
+    @classmethod
+    async def of(cls, request: Request) -> Arrival:
+        """Read the body; raises what `read_json_body` does."""
+        arrived = time.perf_counter()
+        gateway = gateway_of(request)
+        body = await read_json_body(request, gateway.config.limits, gateway.config.timeouts)
+        return cls(gateway, body, arrived, time.perf_counter())
+
+
+def _bodies(text: TextRequest) -> Callable[[str], Awaitable[bytes]]:
+    async def make(variant: str) -> bytes:
+        return text.body(variant)
+
+    return make
+
+
+@router.post("/v1/completions", response_model=None)
+async def completions(request: Request) -> Response:
+    """Continue a text, streamed or whole, as OpenAI's API defines it."""
+    here = await Arrival.of(request)
+    text = parse_text(CompletionRequest, here.body, here.gateway.config.limits)
+    inference = Inference(
+        path="/v1/completions",
+        operation="text_completion",
+        model=text.model,
+        user=text.user,
+        is_stream=bool(text.stream),
+        make_body=_bodies(text),
+        make_copy=_bodies(text.unstreamed()),
+        arrived=here.arrived,
+        ready=here.ready,
+        prompt_characters=length_of(text.prompt),
+        is_optional=True,
+    )
+    return dispatch(here.gateway, request, inference)
+
+
+@router.post("/v1/embeddings", response_model=None)
+async def embeddings(request: Request) -> Response:
+    """Embed texts, where the variant's worker can."""
+    here = await Arrival.of(request)
+    text = parse_text(EmbeddingRequest, here.body, here.gateway.config.limits)
+    return _counted(here, request, "/v1/embeddings", text, _bodies(text), length_of(text.input))
+
+
+@router.post("/tokenize", response_model=None)
+async def tokenize(request: Request) -> Response:
+    """Tokens of a text, or of a chat as the variant's template writes it."""
+    here = await Arrival.of(request)
+    limits = here.gateway.config.limits
+    if not _has_messages(here.body):
+        text = parse_text(TokenizeRequest, here.body, limits)
+        return _counted(here, request, "/tokenize", text, _bodies(text), 0)
+    chat = parse_chat(here.body, limits, here.gateway.config.worker.max_images)
+    make_body = ChatBodies(here.gateway.media, chat).for_variant
+    return _counted(here, request, "/tokenize", chat, make_body, 0)
+
+
+def _counted(
+    here: Arrival,
+    request: Request,
+    path: str,
+    asked: Any,
+    make_body: Callable[[str], Awaitable[bytes]],
+    characters: int,
+) -> Response:
+    inference = Inference(
+        path=path,
+        operation="embeddings",
+        model=asked.model,
+        user=asked.user,
+        is_stream=False,
+        make_body=make_body,
+        make_copy=None,
+        arrived=here.arrived,
+        ready=here.ready,
+        prompt_characters=characters,
+        is_optional=True,
+        read=read_count,
+    )
+    return dispatch(here.gateway, request, inference)
+
+
+def _has_messages(body: bytes) -> bool:
+    """Whether a body, which may be anything, is an object with messages."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and "messages" in document
