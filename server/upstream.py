@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import io
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
@@ -14,6 +17,9 @@ import aiohttp
 KEEPALIVE_S = 3.0
 # aiohttp warns of (and copies) larger bodies that are given as bytes.
 PLAIN_BODY_BYTES = 1 << 20
+BACKLOG_WAIT_S = 0.02
+# A Unix socket connects at once or not at all: what takes longer is this machine being busy, no dead worker.
+UNIX_CONNECT_S = 60.0
 
 
 class WorkerClient:
@@ -21,6 +27,7 @@ class WorkerClient:
 
     def __init__(self, url: str, connect_s: float) -> None:
         parts = urlsplit(url)
+        self._connect_s = max(connect_s, UNIX_CONNECT_S) if parts.scheme == "unix" else connect_s
         connector: aiohttp.BaseConnector
         if parts.scheme == "unix":
             connector = aiohttp.UnixConnector(parts.path, limit=0, keepalive_timeout=KEEPALIVE_S)
@@ -31,7 +38,7 @@ class WorkerClient:
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
         )
@@ -45,11 +52,20 @@ class WorkerClient:
         A closed connection is what tells the engine to abort. Raises aiohttp.ClientError.
         """
         fields = {"content-type": "application/json", "x-request-id": request_id, **(headers or {})}
-        data = body if len(body) <= PLAIN_BODY_BYTES else io.BytesIO(body)
-        async with self._session.post(
-            self._base + path, data=data, headers=fields, allow_redirects=False
-        ) as response:
+        async with await self._open(self._base + path, body, fields) as response:
             yield response
+
+    async def _open(self, url: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Try again while a Unix socket's backlog is full: nothing was sent, and TCP would wait as well."""
+        deadline = time.monotonic() + self._connect_s
+        while True:
+            data = body if len(body) <= PLAIN_BODY_BYTES else io.BytesIO(body)
+            try:
+                return await self._session.post(url, data=data, headers=headers, allow_redirects=False)
+            except aiohttp.ClientConnectorError as exc:
+                if exc.errno != errno.EAGAIN or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(BACKLOG_WAIT_S)
 
     async def is_healthy(self, timeout_s: float) -> bool:
         """Whether GET /health answers 200 in time."""
