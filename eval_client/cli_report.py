@@ -17,8 +17,8 @@ from eval_client.report.write import write_report
     "--out", required=True, type=click.Path(path_type=Path), help="FILE.html; FILE.md and FILE.json too."
 )
 @click.option("--variant", "variants", multiple=True, help="NAME=DIR: a run's model and its directory.")
-@click.option("--prometheus", type=click.Path(path_type=Path), help="Also write the figures as a text file.")
-def command(runs: tuple[Path, ...], out: Path, variants: tuple[str, ...], prometheus: Path | None) -> None:
+@click.option("--prometheus", help="FILE or URL: also write the figures as text, or push them there.")
+def command(runs: tuple[Path, ...], out: Path, variants: tuple[str, ...], prometheus: str | None) -> None:
     """Write a report of finished runs: one self-contained HTML page, Markdown, JSON, and pictures as PNG.
 
     Every run is compared with the first.

@@ -30,6 +30,7 @@ class Example:
     """A sample that all runs were asked. `image` is None where the picture can no longer be read."""
 
     sample_id: str
+    task: Task
     image_id: str
     image_sha256: str
     image: EncodedImage | None
@@ -99,6 +100,7 @@ def _metric(runs: Sequence[ReportRun], task: Task) -> str:
 def _example(record: SampleRecord, runs: Sequence[ReportRun], metric: str) -> Example:
     return Example(
         sample_id=record.sample_id,
+        task=record.task,
         image_id=record.image_id,
         image_sha256=record.image_sha256,
         image=None,

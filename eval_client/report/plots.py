@@ -110,9 +110,9 @@ def memory_plot(runs: Sequence[ReportRun]) -> bytes | None:
         _draw_gpu(axes, run, color_of(index))
     axes.set_xlabel("seconds of the run")
     axes.set_ylabel("MiB")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.12 * axes.get_ylim()[1])
     axes.grid(visible=True, alpha=0.25)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     return _png(figure)
 
 

@@ -1,4 +1,4 @@
-"""A report's figures as a Prometheus text file, for the node exporter's textfile collector or a push gateway.
+"""A report's figures for dashboards: a text file for the node exporter's textfile collector, or a push.
 
 Everything is a gauge: figures of finished runs, labelled by model and data set.
 """
@@ -8,16 +8,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest, push_to_gateway
 
+from bitloom.errors import EndpointError
 from bitloom.results import LatencyPass, Quantiles
 from eval_client.report.runs import ReportRun
 
+JOB = "bitloom_eval"
 _RUN = ("model", "dataset")
+_PUSH_S = 10.0
 
 
 def prometheus_text(runs: Sequence[ReportRun]) -> str:
     """The exposition text of some runs."""
+    return generate_latest(registry_of(runs)).decode()
+
+
+def push(runs: Sequence[ReportRun], url: str) -> None:
+    """Send the figures to a Pushgateway, in place of what it has of the job `bitloom_eval`.
+
+    Raises EndpointError where it does not take them.
+    """
+    try:
+        push_to_gateway(url, job=JOB, registry=registry_of(runs), timeout=_PUSH_S)
+    except (OSError, ValueError) as exc:
+        raise EndpointError(
+            f"--prometheus {url}: the figures were not taken ({exc}); give a Pushgateway's URL, or a file"
+        ) from exc
+
+
+def registry_of(runs: Sequence[ReportRun]) -> CollectorRegistry:
+    """Gauges of some runs."""
     registry = CollectorRegistry()
     score = _gauge(registry, "score", "Score of a run; CIDEr is between 0 and 10.", "task", "score")
     low = _gauge(registry, "score_low", "Lower end of the score's 95 % interval.", "task", "score")
@@ -45,7 +66,7 @@ def prometheus_text(runs: Sequence[ReportRun]) -> str:
         if run.size is not None:
             stored.labels(*own).set(run.size.stored_bytes)
         finished.labels(*own).set(datetime.fromisoformat(manifest.provenance.created_at).timestamp())
-    return generate_latest(registry).decode()
+    return registry
 
 
 def _gauge(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from bitloom.errors import DataError, InputError
+from bitloom.errors import DataError, EndpointError, InputError
 from bitloom.files import sha256_file
 from bitloom.results import RunManifest
 from eval_client.cli_report import command
@@ -106,7 +110,7 @@ async def test_the_json_holds_figures_comparisons_and_what_repeats_them(
     served: Served, oracle: Oracle, tmp_path: Path
 ) -> None:
     runs = await two_runs(served, oracle, tmp_path)
-    write_report(runs, tmp_path / "r.json", {}, tmp_path / "eval.prom")
+    write_report(runs, tmp_path / "r.json", {}, str(tmp_path / "eval.prom"))
     report = ReportFile.read(tmp_path / "r.json")
     assert [run.name for run in report.runs] == ["fake", "v2"]
     (comparison,) = report.comparisons
@@ -163,3 +167,25 @@ def test_the_command_wants_names_with_directories(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, arguments)
     assert isinstance(result.exception, InputError)
     assert "expected NAME=DIR" in str(result.exception)
+
+
+async def test_figures_are_pushed_where_a_url_is_given(served: Served, tmp_path: Path) -> None:
+    config = served.config(tasks=("vqa",), timed_sequential=0, timed_loaded=0)
+    await evaluate(config, tmp_path / "run", SilentProgress())
+    bodies: list[tuple[str, str]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        bodies.append((request.path, await request.text()))
+        return web.Response(status=200 if len(bodies) == 1 else 404)
+
+    app = web.Application()
+    app.router.add_put("/{path:.*}", take)
+    async with TestServer(app) as server:
+        url = str(server.make_url("")).rstrip("/")
+        report = partial(write_report, [tmp_path / "run"], tmp_path / "r.html", {}, url)
+        await asyncio.to_thread(report)
+        with pytest.raises(EndpointError, match="the figures were not taken"):
+            await asyncio.to_thread(report)
+    path, text = bodies[0]
+    assert path == "/metrics/job/bitloom_eval"
+    assert 'bitloom_eval_score{dataset="scenes:test",model="fake",score="vqa_accuracy",task="vqa"}' in text

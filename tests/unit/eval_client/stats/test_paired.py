@@ -164,10 +164,10 @@ def test_a_score_without_a_bound_does_not_widen_its_interval() -> None:
     assert by_scale[1].shown_margin > by_scale[0].shown_margin
 
 
-@pytest.mark.parametrize("size", [1.0, 0.7])
-def test_what_hardly_an_image_shows_is_bounded_with_one_more(size: float) -> None:
+@pytest.mark.parametrize(("size", "count"), [(1.0, 10), (0.7, 6)])
+def test_what_hardly_an_image_shows_is_bounded_with_one_more(size: float, count: int) -> None:
     few, enough = np.zeros(200), np.zeros(200)
-    few[:9] = enough[:10] = size
+    few[: count - 1] = enough[:count] = size
     seen, rare = draws(enough), draws(few)
     plain = np.quantile(rare.plain, [0.025, 0.975])
     assert rare.interval[0] < plain[0] - 0.3 / 200
