@@ -52,7 +52,7 @@ class Arm:
             provenance=provenance(),
             scores=scores.scores,
             breakdown=scores.breakdown,
-            latency=measured.latency,
+            latency=tuple(measured.latency),
             memory=summarise(self.source, measured.memory),
             requests=len(records),
             failed=sum(record.state == "failed" for record in records),
@@ -71,22 +71,9 @@ class Measured:
     """What an arm measured beside its answers. `interleaved` is the same in both arms."""
 
     timed: Sequence[SampleRecord]
-    latency: tuple[LatencyPass, ...]
+    latency: Sequence[LatencyPass]
     memory: Sequence[MemorySample]
     interleaved: str
-
-    @classmethod
-    def of_half(
-        cls,
-        timed: Sequence[SampleRecord],
-        latency: Sequence[LatencyPass],
-        memory: Sequence[MemorySample],
-        interleaved: str,
-    ) -> Measured:
-        """Of one of two arms: rates are left out, because the other arm worked in the same seconds."""
-        no_rates = {"generated_tokens_per_s": None, "requests_per_s": None}
-        halves = tuple(each.model_copy(update=no_rates) for each in latency)
-        return cls(timed, halves, memory, interleaved)
 
 
 async def plan_arm(

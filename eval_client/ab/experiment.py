@@ -24,6 +24,7 @@ from eval_client.run.directory import finished_run, journal_path
 from eval_client.run.evaluation import IMAGES_KEPT
 from eval_client.run.journal import Journal
 from eval_client.run.quality import FailureBudget, Progress
+from eval_client.slo import parse_slo
 from eval_client.tasks.samples import Sample
 
 Arms = tuple[Arm, Arm]
@@ -103,7 +104,7 @@ class _Experiment:
         interleaved = secrets.token_hex(8)
         for place, arm in enumerate(self._arms):
             own = timed[place]
-            measured = Measured.of_half(own.records, own.figures, memory[place], interleaved)
+            measured = Measured(own.records, own.figures, memory[place], interleaved)
             known = self._journals[place].records
             records = [known[sample.sample_id] for sample in arm.planned.samples]
             arm.conclude(records, measured, self._arms[1 - place].config.model)
@@ -146,6 +147,6 @@ class _Experiment:
             self._progress,
             sequential=config.timed_sequential,
             loaded=config.timed_loaded,
-            concurrency=config.concurrency,
-            seed=config.seed,
+            load=config.load,
+            slo=parse_slo(config.slo),
         )

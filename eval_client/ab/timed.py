@@ -7,13 +7,14 @@ images of its own (one pixel differs), so that neither warms a cache for the oth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bitloom.results import LatencyPass, SampleRecord
 from eval_client.ab.order import interleaved
 from eval_client.endpoint import ChatClient
 from eval_client.latency import summarise
+from eval_client.run.arrivals import ONE_AT_A_TIME, Load, send_all
 from eval_client.run.ask import NO_RETRIES, ask
 from eval_client.run.quality import Progress
 from eval_client.run.timed import (
@@ -25,10 +26,11 @@ from eval_client.run.timed import (
     TimedRequest,
     prepare,
 )
+from eval_client.slo import NO_SLO, Slo
 from eval_client.tasks.samples import Sample
 
 Models = tuple[str, str]
-Turns = Iterator[tuple[int, TimedRequest]]
+Prepared = Mapping[str, Sequence[TimedRequest]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,10 @@ async def time_both(
     *,
     sequential: int,
     loaded: int,
-    concurrency: int,
-    seed: int,
+    load: Load,
+    slo: Slo = NO_SLO,
 ) -> tuple[TimedArm, TimedArm]:
-    """`sequential` requests of each arm one at a time, then `loaded` ones, `concurrency` of both at a time.
+    """`sequential` requests of each arm one at a time, then `loaded` ones, those of both as `load` says.
 
     A pass of zero requests is left out. A pair's records have the same sample id in both arms.
     """
@@ -60,29 +62,40 @@ async def time_both(
     counts = {WARM_UP: WARM_UP_REQUESTS, SEQUENTIAL: sequential, LOADED: loaded}
     first, second = [await asyncio.to_thread(prepare, samples, counts) for _ in models]
     progress.start(TASK, 2 * (sequential + loaded), 0)
-    for kind, width in ((WARM_UP, 1), (SEQUENTIAL, 1), (LOADED, concurrency)):
+    await _run_pass(client, models, (first, second), WARM_UP, ONE_AT_A_TIME)
+    for kind, kind_load in ((SEQUENTIAL, ONE_AT_A_TIME), (LOADED, load)):
         if not counts[kind]:
             continue
-        turns = interleaved(first[kind], second[kind], seed=seed)
-        done = await _run_pass(client, models, turns, width)
-        if kind == WARM_UP:
-            continue
+        done = await _run_pass(client, models, (first, second), kind, kind_load)
         for arm, records in zip(measured, done, strict=True):
             arm.records.extend(records)
-            arm.figures.append(summarise(records, width))
+            arm.figures.append(_figures(records, kind_load, slo))
             for record in records:
                 progress.advance(TASK, is_failed=record.state == "failed")
     return measured
 
 
 async def _run_pass(
-    client: ChatClient, models: Models, turns: Turns, concurrency: int
+    client: ChatClient, models: Models, prepared: tuple[Prepared, Prepared], kind: str, load: Load
 ) -> tuple[list[SampleRecord], list[SampleRecord]]:
-    records: tuple[list[SampleRecord], list[SampleRecord]] = [], []
+    """Each arm's records of one pass; they are told apart by their images, of which no two are equal."""
+    first, second = (each[kind] for each in prepared)
 
-    async def work() -> None:
-        for arm, each in turns:
-            records[arm].append(await ask(client, each.sample, models[arm], NO_RETRIES, each.image))
+    async def send(turn: tuple[int, TimedRequest]) -> SampleRecord:
+        arm, request = turn
+        return await ask(client, request.sample, models[arm], NO_RETRIES, request.image)
 
-    await asyncio.gather(*(work() for _ in range(concurrency)))
-    return records
+    done = await send_all(list(interleaved(first, second, seed=load.seed)), send, load)
+    own = {request.image.sha256 for request in first}
+    return (
+        [record for record in done if record.image_sha256 in own],
+        [record for record in done if record.image_sha256 not in own],
+    )
+
+
+def _figures(records: Sequence[SampleRecord], load: Load, slo: Slo) -> LatencyPass:
+    """Without rates: the other arm worked in the same seconds."""
+    found = summarise(records, load.concurrency, arrivals=load.arrivals, rate_per_s=load.rate_per_s, slo=slo)
+    return found.model_copy(
+        update={"generated_tokens_per_s": None, "requests_per_s": None, "goodput_per_s": None}
+    )

@@ -13,7 +13,7 @@ from eval_client.config import ENVIRONMENT_PREFIX, RunConfig
 from eval_client.report.runs import ReportRun
 
 _SAMPLES = {"caption": "captions", "vqa": "questions", "retrieval": "retrieval"}
-_FLAGS = {"endpoint", "model", "data", "tasks", "concurrency", "is_explicit", *_SAMPLES.values()}
+_FLAGS = {"endpoint", "model", "data", "tasks", "concurrency", "slo", "is_explicit", *_SAMPLES.values()}
 
 
 class Recipe(Schema):
@@ -49,10 +49,11 @@ def command_of(manifest: RunManifest) -> str:
         "tasks": ",".join(manifest.plan.tasks),
         "samples": _samples(config),
         "concurrency": config.get("concurrency"),
-        "prompts": manifest.plan.prompts.get("name"),
+        "slo": config.get("slo"),
         "out": f"runs/{manifest.model}",
     }
-    words = [f"{ENVIRONMENT_PREFIX}{name.upper()}={_word(value)}" for name, value in _variables(config)]
+    variables = {**_variables(config), "prompts": manifest.plan.prompts.get("name")}
+    words = [f"{ENVIRONMENT_PREFIX}{name.upper()}={_word(value)}" for name, value in variables.items()]
     words += ["bitloom", "eval"]
     words += [f"--{name} {_word(value)}" for name, value in flags.items() if value is not None]
     return " ".join(words)
@@ -63,14 +64,14 @@ def _samples(config: Mapping[str, Any]) -> str | None:
     return ",".join(parts) or None
 
 
-def _variables(config: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _variables(config: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that are not the default and have no flag."""
     defaults = {name: field.default for name, field in RunConfig.model_fields.items()}
-    return [
-        (name, value)
+    return {
+        name: value
         for name, value in config.items()
-        if name in defaults and name not in _FLAGS | {"prompts"} and value not in (None, defaults[name])
-    ]
+        if name in defaults and name not in _FLAGS and value not in (None, defaults[name])
+    }
 
 
 def _word(value: Any) -> str:

@@ -52,7 +52,21 @@ def latency_rows(timed: LatencyPass) -> list[tuple[str, str]]:
         ("request, ms", milliseconds(timed.request_latency_s)),
         ("generated tokens/s", _number(timed.generated_tokens_per_s)),
         ("requests/s", _number(timed.requests_per_s)),
+        *_load_rows(timed),
     ]
+
+
+def _load_rows(timed: LatencyPass) -> list[tuple[str, str]]:
+    """What only a pass by the clock, or one with bounds, has."""
+    rows = []
+    if timed.rate_per_s is not None:
+        rows.append((f"{timed.arrivals} arrivals/s", f"{timed.rate_per_s:g}"))
+        rows.append(("queued in the client, ms", milliseconds(timed.queued_s)))
+    if timed.good is not None:
+        bounds = ", ".join(f"{name} {bound:g} s" for name, bound in timed.slo.items())
+        rows.append((f"good requests/s ({bounds})", _number(timed.goodput_per_s)))
+        rows.append(("good requests", f"{timed.good} of {timed.requests}"))
+    return rows
 
 
 def _add_latency(table: Table, timed: LatencyPass) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bitloom.errors import DataError, EndpointError, InputError
 from bitloom.files import sha256_file
 from bitloom.results import RunManifest
+from eval_client.cli import command as eval_command
 from eval_client.cli_report import command
 from eval_client.datasets import load_dataset
 from eval_client.prompts import PRESETS
@@ -121,7 +123,10 @@ async def test_the_json_holds_figures_comparisons_and_what_repeats_them(
     assert all(kind.low is None or kind.low <= kind.value == 1.0 for kind in kinds)
     recipe = report.runs[0].recipe
     assert " BITLOOM_EVAL_BACKOFF_S=0.01 " in recipe.command
-    assert "--samples caption=4,vqa=6,retrieval=4 --concurrency 3 --prompts zoo" in recipe.command
+    assert " BITLOOM_EVAL_PROMPTS=zoo bitloom eval " in recipe.command
+    assert "--samples caption=4,vqa=6,retrieval=4 --concurrency 3 " in recipe.command
+    arguments = shlex.split(recipe.command.partition("bitloom eval ")[2])
+    assert eval_command.make_context("eval", arguments).params["model"] == "fake"
     hashes = {entry.path: entry.sha256 for entry in recipe.files}
     assert hashes["samples.jsonl"] == sha256_file(runs[0] / "samples.jsonl")
     figures = (tmp_path / "eval.prom").read_text()
