@@ -21,6 +21,7 @@ from bitloom.results import (
 )
 from bitloom.schema import Schema
 from eval_client.tasks.score import score_records
+from eval_client.tasks.scores import TaskScores
 
 HASH = "0" * 64
 SCENES = (
@@ -91,23 +92,7 @@ def write_run(tmp_path: Path) -> WriteRun:
         directory = tmp_path / name
         directory.mkdir()
         scores = score_records(records, "official", 0)
-        manifest = RunManifest(
-            model=name,
-            endpoint="http://127.0.0.1:1/v1",
-            plan=_plan(name, records).model_copy(update=dict(plan or {})),
-            config={"seed": 0},
-            provenance=Provenance(
-                created_at="2026-01-01T00:00:00+00:00", python="3", packages={}, git_commit=None, dirty=None
-            ),
-            scores=scores.scores,
-            breakdown=scores.breakdown,
-            latency=(),
-            memory=None,
-            requests=len(records),
-            failed=sum(record.state == "failed" for record in records),
-            retried=0,
-            notes=scores.notes,
-        )
+        manifest = manifest_of(name, records, scores, plan or {})
         _write_lines(directory / SAMPLES_NAME, records)
         _write_lines(directory / SCORES_NAME, scores.per_sample)
         _write_lines(directory / LATENCY_NAME, latency)
@@ -116,6 +101,29 @@ def write_run(tmp_path: Path) -> WriteRun:
         return directory
 
     return write
+
+
+def manifest_of(
+    name: str, records: Records, scores: TaskScores, plan: Mapping[str, Any] | None = None
+) -> RunManifest:
+    """The manifest of a run of these records; `plan` replaces fields."""
+    return RunManifest(
+        model=name,
+        endpoint="http://127.0.0.1:1/v1",
+        plan=_plan(name, records).model_copy(update=dict(plan or {})),
+        config={"seed": 0},
+        provenance=Provenance(
+            created_at="2026-01-01T00:00:00+00:00", python="3", packages={}, git_commit=None, dirty=None
+        ),
+        scores=scores.scores,
+        breakdown=scores.breakdown,
+        latency=(),
+        memory=None,
+        requests=len(records),
+        failed=sum(record.state == "failed" for record in records),
+        retried=0,
+        notes=scores.notes,
+    )
 
 
 def _plan(name: str, records: Records) -> RunPlan:
