@@ -112,7 +112,7 @@ class PairedDraws:
     def detectable(self) -> float:
         """The smallest true difference that this sample finds with 80 % chance."""
         error = float(np.std(self.plain)) * float(np.sqrt(self.images / (self.images - 1)))
-        return detectable_difference(error, self.images, self.scale)
+        return detectable_difference(error, self.images, self.scale if self.is_rare else 0.0)
 
     def _bounds(self, tail: float) -> tuple[float, float]:
         cut = expanded_tail(tail, self.images)

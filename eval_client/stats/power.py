@@ -24,7 +24,7 @@ def detectable_difference(standard_error: float, images: int, scale: float) -> f
     Args:
         standard_error: of the difference.
         images: number of clusters, at least 2.
-        scale: what an image loses that loses all.
+        scale: what an image loses that loses all; 0 where enough images differ for the error to say it.
     """
     quantiles = special.stdtrit(images - 1, 1 - ALPHA / 2) + special.stdtrit(images - 1, POWER)
     return max(float(quantiles) * standard_error, least_share(images) * scale)

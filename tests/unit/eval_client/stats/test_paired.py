@@ -162,6 +162,7 @@ def test_a_score_without_a_bound_does_not_widen_its_interval() -> None:
     assert high < 0
     assert permutation(differences, seed=0).value < 0.05
     assert by_scale[1].shown_margin > by_scale[0].shown_margin
+    assert by_scale[0].detectable == by_scale[1].detectable < 0.15
 
 
 @pytest.mark.parametrize(("size", "count"), [(1.0, 10), (0.7, 6)])
