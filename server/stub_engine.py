@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass, field, fields
@@ -30,6 +31,7 @@ class Script:
     After `die` tokens the connection breaks, after `stall` it goes silent, after `error` an error event
     ends the stream, after `cut` the stream ends cleanly but early. `status` answers with that status,
     `garbage` with a page of HTML, `split` sends each event in two pieces, `empty` sends no words.
+    `images` is the number of prompt tokens that are said to stand for images.
     """
 
     tokens: int = 4
@@ -42,6 +44,7 @@ class Script:
     garbage: int = 0
     split: int = 0
     empty: int = 0
+    images: int = 0
 
     @classmethod
     def parse(cls, text: str) -> Script:
@@ -57,12 +60,17 @@ class StubEngine:
     """Keeps the bodies and headers it received and counts the requests whose connection was closed on it.
 
     While `is_failing` every chat is answered with status 500; `delay_s` is waited before each answer.
+    `weights` are what vLLM's routes for exchanging weights loaded last; each answer and each chunk tells
+    them as its `system_fingerprint`. As vLLM does, it takes new ones only while it is paused.
     """
 
     name: str
     is_healthy: bool = True
     is_failing: bool = False
     delay_s: float = 0.0
+    weights: str = ""
+    is_paused: bool = False
+    running: int = 0
     received: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     aborted: int = 0
@@ -75,10 +83,29 @@ class StubEngine:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._complete)
         app.router.add_post("/tokenize", self._tokenize)
+        for path in ("/pause", "/resume", "/reset_prefix_cache", "/reset_mm_cache"):
+            app.router.add_post(path, self._order)
+        app.router.add_post("/collective_rpc", self._exchange)
         return app
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response(status=200 if self.is_healthy else 503)
+
+    async def _order(self, request: web.Request) -> web.Response:
+        if request.path in {"/pause", "/resume"}:
+            self.is_paused = request.path == "/pause"
+        return web.Response()
+
+    async def _exchange(self, request: web.Request) -> web.Response:
+        """Take on weights; a directory called `broken` ends the process, as a wrong layout ends vLLM."""
+        weights = (await request.json())["kwargs"]["weights_path"]
+        if not self.is_paused or self.running:
+            return web.Response(status=500, text="weights cannot change while requests run")
+        if Path(weights).name == "broken":
+            os._exit(1)
+        await asyncio.sleep(0.05)
+        self.weights = weights
+        return web.Response()
 
     async def _metrics(self, _: web.Request) -> web.Response:
         lines = f"# TYPE stub_requests_total counter\nstub_requests_total {len(self.received)}\n"
@@ -102,6 +129,7 @@ class StubEngine:
             return web.json_response({"error": error}, status=script.status)
         if script.garbage:
             return web.Response(text="<html>no</html>", content_type="text/html")
+        self.running += 1
         try:
             if body.get("stream"):
                 return await self._stream(request, body, script)
@@ -109,6 +137,8 @@ class StubEngine:
         except (asyncio.CancelledError, ConnectionResetError):
             self.aborted += 1
             raise
+        finally:
+            self.running -= 1
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         """A text completion of one piece, streamed or whole."""
@@ -137,13 +167,17 @@ class StubEngine:
         text = "" if script.empty else "word " * script.tokens
         message = {"role": "assistant", "content": text, "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
-        answer = {**self._head("chat.completion"), "choices": [choice], "usage": _usage(script.tokens)}
+        answer = {
+            **self._head("chat.completion"),
+            "choices": [choice],
+            "usage": _usage(script.tokens, script.images),
+        }
         return web.json_response(answer)
 
     async def _stream(self, request: web.Request, body: dict[str, Any], script: Script) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
-        head = self._head("chat.completion.chunk")
+        kind = "chat.completion.chunk"
         for step in range(script.tokens):
             await _fault_at(step, request, script)
             if step == script.cut:
@@ -153,15 +187,25 @@ class StubEngine:
                 return response
             await asyncio.sleep(script.delay)
             delta = {"role": "assistant", "content": "" if script.empty else f"word{step} "}
-            await _write(response, {**head, "choices": [_delta(delta, None)]}, script)
-        await _write(response, {**head, "choices": [_delta({}, "stop")]}, script)
+            await _write(response, {**self._head(kind), "choices": [_delta(delta, None)]}, script)
+        await _write(response, {**self._head(kind), "choices": [_delta({}, "stop")]}, script)
         if (body.get("stream_options") or {}).get("include_usage"):
-            await _write(response, {**head, "choices": [], "usage": _usage(script.tokens)}, script)
+            await _write(
+                response,
+                {**self._head(kind), "choices": [], "usage": _usage(script.tokens, script.images)},
+                script,
+            )
         await response.write(b"data: [DONE]\n\n")
         return response
 
     def _head(self, kind: str) -> dict[str, Any]:
-        return {"id": "chatcmpl-stub", "object": kind, "created": int(time.time()), "model": self.name}
+        return {
+            "id": "chatcmpl-stub",
+            "object": kind,
+            "created": int(time.time()),
+            "model": self.name,
+            "system_fingerprint": self.weights,
+        }
 
 
 async def _fault_at(step: int, request: web.Request, script: Script) -> None:
@@ -185,8 +229,11 @@ def _delta(delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _usage(tokens: int) -> dict[str, int]:
-    return {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": 7 + tokens}
+def _usage(tokens: int, images: int = 0) -> dict[str, Any]:
+    usage: dict[str, Any] = {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": 7 + tokens}
+    if images:
+        usage["prompt_tokens_details"] = {"cached_tokens": 0, "multimodal_tokens": {"image": images}}
+    return usage
 
 
 def _last_text(body: dict[str, Any]) -> str:
@@ -201,12 +248,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="An engine without a model.")
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--weights", default="")
     parser.add_argument("--fail-start", action="store_true")
     arguments = parser.parse_args()
     die_with_gateway()
     if arguments.fail_start:
         sys.exit("the stub was told not to start")
-    app = StubEngine(arguments.name).app()
+    app = StubEngine(arguments.name, weights=arguments.weights).app()
     web.run_app(app, path=str(arguments.socket), print=None, handler_cancellation=True)
 
 

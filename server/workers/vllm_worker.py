@@ -25,6 +25,9 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "WARNING",
+    # The routes that exchange weights in place. Whoever reaches them runs what he likes in the engine:
+    # they are on a private socket, and the gateway passes no path on.
+    "VLLM_SERVER_DEV_MODE": "1",
 }
 CPU_ENVIRONMENT = {
     "TORCH_COMPILE_DISABLE": "1",
@@ -58,6 +61,8 @@ def engine_flags(arguments: WorkerArguments, is_cpu: bool) -> list[str]:
     flags += ["--max-num-seqs", str(options.max_num_seqs)]
     flags += ["--limit-mm-per-prompt", json.dumps({"image": options.max_images})]
     flags += ["--generation-config", "vllm", "--disable-uvicorn-access-log"]
+    # The gateway counts image tokens, which usage tells apart only with this.
+    flags += ["--enable-prompt-tokens-details"]
     size = options.kv_cache_bytes
     if is_cpu:
         flags += ["--enforce-eager", "--skip-mm-profiling"]

@@ -68,3 +68,11 @@ def test_two_apps_do_not_share_metrics() -> None:
 
 def test_finish_reasons_are_bounded() -> None:
     assert [finish_label(reason) for reason in ("stop", None, "x" * 99)] == ["stop", "none", "other"]
+
+
+def test_every_metric_is_updated_somewhere() -> None:
+    """A declared metric that nothing updates is a promise broken in silence."""
+    server = Path(__file__).resolve().parents[3] / "server"
+    sources = [path.read_text(encoding="utf-8") for path in server.rglob("*.py") if path.name != "metrics.py"]
+    updated = {name for source in sources for name in re.findall(r"metrics\.(\w+)", source)}
+    assert set(vars(Metrics())) - {"registry"} - updated == set()
