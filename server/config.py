@@ -14,6 +14,8 @@ from pydantic import Field, field_validator, model_validator
 from bitloom.schema import Schema
 from bitloom.variant import Engine
 from server.experiments.config import Name, Positive, RouteConfig, Seconds
+from server.media.config import FetchConfig
+from server.supervisor.config import CircuitConfig, PlacementConfig
 from server.workers.command import WorkerOptions
 
 MIB = 1 << 20
@@ -115,6 +117,9 @@ class ServerConfig(Schema):
     worker: WorkerOptions = WorkerOptions()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
+    placement: PlacementConfig = PlacementConfig()
+    circuit: CircuitConfig = CircuitConfig()
+    fetch: FetchConfig = FetchConfig()
     log_dir: Path | None = None
     keys_file: Path | None = None
     state_dir: Path | None = None

@@ -8,6 +8,7 @@
         ├── NotFound           404  no experiment, arm or request has this name
         ├── UnknownModel       404  no variant or route has this name
         ├── ClientTimeout      408  the body did not arrive in time
+        ├── Conflict           409  what is asked of a variant does not go with what it is, or with its routes
         ├── TooLarge           413  the body, an image or their sum is over a limit
         ├── TooMany            429  the variant's queue or the key's rate is full
         ├── WorkerFailed       502  the worker died, or answered what no worker should
@@ -95,6 +96,13 @@ class ClientTimeout(RequestError):
     """The client did not send its body in time."""
 
     status = 408
+    kind = "invalid_request_error"
+
+
+class Conflict(RequestError):
+    """What is asked of a variant does not go with its state, its routes or the memory there is."""
+
+    status = 409
     kind = "invalid_request_error"
 
 

@@ -8,6 +8,7 @@ import io
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -66,6 +67,25 @@ class WorkerClient:
                 if exc.errno != errno.EAGAIN or time.monotonic() > deadline:
                     raise
             await asyncio.sleep(BACKLOG_WAIT_S)
+
+    async def exchange_weights(self, directory: str, timeout_s: float) -> None:
+        """Have vLLM load a directory's weights in place; nothing may be running.
+
+        Pausing waits for the engine's own last steps; the caches hold results of the old weights. Raises
+        aiohttp.ClientError (ClientResponseError where the engine refused) or TimeoutError.
+        """
+        reload = {"method": "reload_weights", "kwargs": {"weights_path": directory}}
+        async with asyncio.timeout(timeout_s):
+            await self._order("/pause?mode=wait", None)
+            await self._order("/collective_rpc", reload)
+            await self._order("/reset_prefix_cache", None)
+            await self._order("/reset_mm_cache", None)
+            await self._order("/resume", None)
+
+    async def _order(self, path: str, document: dict[str, Any] | None) -> None:
+        async with self._session.post(self._base + path, json=document, allow_redirects=False) as response:
+            await response.read()
+            response.raise_for_status()
 
     async def is_healthy(self, timeout_s: float) -> bool:
         """Whether GET /health answers 200 in time."""

@@ -57,10 +57,11 @@ def resolve_variants(
     Raises InputError (VariantError, CheckpointError) for the first that cannot be served.
     """
     engines = installed_engines() if installed is None else installed
-    return tuple(_resolve(variant, config, engines) for variant in config.variants)
+    return tuple(resolve(variant, config, engines) for variant in config.variants)
 
 
-def _resolve(variant: VariantConfig, config: ServerConfig, installed: tuple[Engine, ...]) -> Variant:
+def resolve(variant: VariantConfig, config: ServerConfig, installed: tuple[Engine, ...]) -> Variant:
+    """One variant, checked; raises InputError where it cannot be served."""
     if variant.directory is None:
         return Variant(variant.name, None, None, variant.url, "remote", "", None)
     checkpoint = read_checkpoint(variant.directory)

@@ -15,7 +15,6 @@ from server.app.tally import Asked, Ending, Tally
 from server.app.worker_faults import unavailable
 from server.errors import Forbidden
 from server.experiments.assignment import Assignment
-from server.supervisor.state import State
 
 UNIT_HEADER = "x-bitloom-unit"
 PIN_HEADER = "x-bitloom-variant"
@@ -72,7 +71,7 @@ def dispatch(gateway: Gateway, request: Request, inference: Inference) -> Respon
     )
     tally = Tally(gateway.metrics, asked, endings)
     worker = gateway.supervisor.workers[assignment.variant]
-    if worker.state is not State.READY:
+    if not worker.is_answering:
         error = unavailable(assignment.variant, worker.retry_after_s)
         tally.failed(error.status, is_begun=False)
         raise error
@@ -121,9 +120,9 @@ def assign(gateway: Gateway, request: Request, inference: Inference) -> Assignme
 def _answerable(gateway: Gateway, assignment: Assignment) -> Assignment:
     """Control in place of an arm whose worker is not up, where the route allows it and control is up."""
     workers = gateway.supervisor.workers
-    if workers[assignment.variant].state is State.READY:
+    if workers[assignment.variant].is_answering:
         return assignment
     other = gateway.router.fall_back(assignment)
-    if other is None or workers[other.variant].state is not State.READY:
+    if other is None or not workers[other.variant].is_answering:
         return assignment
     return other

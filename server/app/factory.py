@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from bitloom import __version__
 from bitloom.errors import InputError, WorkerError
-from server.app import chat, experiments, reload, status, text, worker_metrics
+from server.app import chat, experiments, reload, status, text, variants, worker_metrics
 from server.app.access import AccessMiddleware
 from server.app.failures import install_failures
 from server.app.gateway import OnStartup, running_gateway
@@ -21,6 +21,7 @@ from server.config import ServerConfig
 from server.experiments.database import check_state
 from server.keys import read_ring
 from server.page import routes as page
+from server.supervisor.placement import place_all
 from server.tracing import check_tracing
 from server.variants import resolve_variants
 
@@ -38,7 +39,8 @@ def create_app(
     `reread` gives the configuration as it is at a reload, None where that is always `config`. Raises
     InputError or StateError, before anything is started, for what cannot be served or used.
     """
-    variants = resolve_variants(config)
+    served = resolve_variants(config)
+    place_all(config, served)
     read_ring(config.keys_file)
     check_state(config.state_dir)
     check_tracing(config.tracing)
@@ -47,7 +49,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_gateway(config, variants, on_startup) as gateway:
+        async with running_gateway(config, served, on_startup) as gateway:
             app.state.gateway = gateway
             app.state.reread = reread or (lambda: config)
             app.state.reloading = asyncio.Lock()
@@ -59,6 +61,7 @@ def create_app(
     app.include_router(experiments.router)
     app.include_router(reload.router)
     app.include_router(status.router)
+    app.include_router(variants.router)
     app.include_router(worker_metrics.router)
     app.include_router(page.router)
     app.add_middleware(AccessMiddleware)

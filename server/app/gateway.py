@@ -20,7 +20,9 @@ from server.config import ServerConfig
 from server.experiments.desk import ExperimentDesk
 from server.keys import KeyRing, read_ring
 from server.media.canonical import MediaGate
+from server.media.fetch import Fetcher
 from server.metrics import Metrics
+from server.supervisor.lifecycle import Lifecycle
 from server.supervisor.supervisor import Supervisor
 from server.tracing import Tracer, make_tracer
 from server.variants import Variant
@@ -43,6 +45,7 @@ class Gateway:
     admission: Admission
     media: MediaGate
     supervisor: Supervisor
+    lifecycle: Lifecycle
     desk: ExperimentDesk
     shadows: Shadows
     tracer: Tracer
@@ -90,8 +93,9 @@ def _build(config: ServerConfig, variants: tuple[Variant, ...]) -> Gateway:
         metrics=metrics,
         router=router,
         admission=admission,
-        media=MediaGate(config.limits, metrics),
+        media=MediaGate(config.limits, metrics, Fetcher(config.fetch)),
         supervisor=supervisor,
+        lifecycle=Lifecycle(config, supervisor, metrics),
         desk=desk,
         shadows=shadows,
         tracer=make_tracer(config.tracing),

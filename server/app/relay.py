@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -22,15 +23,18 @@ from server.app.admission import Admission
 from server.app.answer import Reading, read_completion
 from server.app.event_stream import EventStream
 from server.app.tally import Tally
-from server.app.worker_faults import MISSING_PATH, connection_fault, garbage, lacking, refusal
+from server.app.worker_faults import MISSING_PATH, connection_fault, garbage, lacking, refusal, unavailable
 from server.config import Timeouts
-from server.errors import RequestError
+from server.errors import RequestError, WorkerFailed, WorkerTimeout
 from server.experiments.assignment import Assignment
+from server.supervisor.state import State
 from server.supervisor.worker import Worker
 
 logger = logging.getLogger(__name__)
 
 MAX_ERROR_BYTES = 64 << 10
+# States in which a request that was let in is still sent: a variant that drains finishes what it has.
+TAKING = frozenset({State.READY, State.SWAPPING, State.DRAINING})
 Read = Callable[[bytes], Reading]
 
 
@@ -74,7 +78,7 @@ class WorkerAnswer(Response):
 
         Raises RequestError, before anything is sent, for what keeps the worker from being asked.
         """
-        with self._admission.enter(self._variant):
+        with self._admission.enter(self._variant), self._worker.gate.arriving():
             relay = asyncio.create_task(self._relay(send))
             gone = asyncio.create_task(_disconnected(receive))
             try:
@@ -93,13 +97,28 @@ class WorkerAnswer(Response):
         body = await self._ask.make_body()
         self._tally.sending(self._ask.ready)
         try:
-            await self._exchange(body, send)
+            async with self._at_the_worker():
+                await self._exchange(body, send)
         except RequestError as refused:
+            if isinstance(refused, WorkerFailed):
+                self._worker.circuit.failed()
             await self._fail(refused, send)
         except (aiohttp.ClientError, TimeoutError) as fault:
             error = connection_fault(fault, self._variant, self._worker.retry_after_s)
             error.__cause__ = fault
+            if isinstance(error, WorkerFailed | WorkerTimeout):
+                self._worker.circuit.failed()
             await self._fail(error, send)
+
+    @asynccontextmanager
+    async def _at_the_worker(self) -> AsyncIterator[None]:
+        """Pass the worker's gate; raises TimeoutError where it stays closed, WorkerUnavailable behind it."""
+        async with AsyncExitStack() as inside:
+            async with asyncio.timeout(self._timeouts.first_byte_s):
+                await inside.enter_async_context(self._worker.gate.passing(self._ask.assignment.route))
+            if self._worker.state not in TAKING:
+                raise unavailable(self._variant, self._worker.retry_after_s)
+            yield
 
     async def _exchange(self, body: bytes, send: Send) -> None:
         async with (
@@ -142,6 +161,7 @@ class WorkerAnswer(Response):
         if stream.has_error:
             self._tally.failed(200, is_begun=True)
         else:
+            self._worker.circuit.answered()
             self._tally.complete(stream.finish_reason, is_empty=is_empty)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -169,9 +189,11 @@ class WorkerAnswer(Response):
             raise garbage(self._variant, "its answer is no completion") from exc
         if self._ask.passed is not None:
             self._ask.passed(body)
+        # The client has its answer before anything is counted or logged.
+        await self._respond(200, body, {}, send)
+        self._worker.circuit.answered()
         self._tally.usage(reading.usage)
         self._tally.complete(reading.finish_reason, is_empty=reading.is_empty)
-        await self._respond(200, body, {}, send)
 
     async def _fail(self, error: RequestError, send: Send) -> None:
         reason = error.__cause__ or error

@@ -17,13 +17,14 @@ from server.app.gateway import Gateway
 from server.config import ServerConfig
 from server.errors import BadRequest
 from server.keys import read_ring
+from server.variants import resolve_variants
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
 Reread = Callable[[], ServerConfig]
 # What a running server takes over; for anything else it must be started anew.
-RELOADED = frozenset({"routes", "limits", "timeouts", "keys_file"})
+RELOADED = frozenset({"variants", "routes", "limits", "timeouts", "keys_file"})
 
 
 @router.post("/admin/reload")
@@ -65,10 +66,38 @@ async def _put_in_force(app: FastAPI, config: ServerConfig) -> None:
     """Everything that can fail or wait comes first; the change itself is one step of the event loop."""
     gateway: Gateway = app.state.gateway
     ring = await asyncio.to_thread(read_ring, config.keys_file)
+    await _bring_up(gateway, config)
     loaded = await gateway.desk.prepare(config.routes)
     gateway.router.begin(config.routes)
     gateway.desk.begin(config.routes, loaded)
     gateway.shadows.begin(config.routes)
     gateway.admission.apply(config.limits)
     gateway.media.apply(config.limits)
+    gateway.lifecycle.apply(config)
     app.state.gateway = replace(gateway, config=config, ring=ring)
+    kept = {variant.name for variant in config.variants}
+    for variant in gateway.config.variants:
+        if variant.name not in kept and variant.name in gateway.supervisor.workers:
+            await gateway.lifecycle.remove(variant.name)
+
+
+async def _bring_up(gateway: Gateway, config: ServerConfig) -> None:
+    """Load the variants that are new and swap those that changed; what was loaded goes where one fails."""
+    before = {variant.name: variant for variant in gateway.config.variants}
+    new = [each for each in config.variants if each.name not in gateway.supervisor.workers]
+    other = [each for each in config.variants if each not in new and before.get(each.name, each) != each]
+    if not new and not other:
+        return
+    checked = config.model_copy(update={"variants": (*new, *other)})
+    await asyncio.to_thread(resolve_variants, checked)
+    loaded: list[str] = []
+    try:
+        for variant in new:
+            await gateway.lifecycle.add(variant)
+            loaded.append(variant.name)
+        for variant in other:
+            await gateway.lifecycle.swap(variant.name, variant)
+    except BitloomError:
+        for name in loaded:
+            await gateway.lifecycle.remove(name)
+        raise

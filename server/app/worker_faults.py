@@ -44,7 +44,7 @@ def connection_fault(
 def unavailable(variant: str, retry_after_s: int) -> WorkerUnavailable:
     """Error for a variant whose worker is not up."""
     return WorkerUnavailable(
-        f"variant {variant} is starting or restarting; try again in {retry_after_s} s",
+        f"variant {variant} is starting, restarting or out of service; try again in {retry_after_s} s",
         code="worker_unavailable",
         retry_after_s=retry_after_s,
     )

@@ -14,13 +14,8 @@ from PIL import GifImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin
 
 from server.config import Limits
 from server.errors import BadRequest, RequestError, TooLarge
+from server.media.source import SIGNATURES
 
-SIGNATURES = {
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "JPEG": (b"\xff\xd8\xff",),
-    "GIF": (b"GIF87a", b"GIF89a"),
-    "WEBP": (b"RIFF",),
-}
 # Importing the plugins registers exactly these; Pillow would otherwise load all it has to find WebP.
 PLUGINS = (PngImagePlugin, JpegImagePlugin, GifImagePlugin, WebPImagePlugin)
 # What Pillow's parsers raise on hostile bytes; its own errors derive from OSError and SyntaxError.

@@ -13,6 +13,12 @@ from server.config import Limits
 from server.errors import BadRequest, TooLarge
 
 _DATA_URI = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,", re.IGNORECASE)
+SIGNATURES = {
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "JPEG": (b"\xff\xd8\xff",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "WEBP": (b"RIFF",),
+}
 FORMATS = {
     "image/png": "PNG",
     "image/jpeg": "JPEG",
@@ -21,6 +27,18 @@ FORMATS = {
     "image/gif": "GIF",
 }
 EXPECTED = "give a data URI: data:image/png;base64,... (also image/jpeg, image/webp, image/gif)"
+
+
+def sniff(data: bytes, param: str) -> str:
+    """Format of fetched bytes by their signature: what servers declare is often wrong."""
+    for name, signatures in SIGNATURES.items():
+        if data.startswith(signatures):
+            return name
+    raise BadRequest(
+        f"{param} is not a PNG, JPEG, WebP or GIF image; give another",
+        code="unsupported_image_type",
+        param=param,
+    )
 
 
 def read_data_uri(url: str, param: str, limits: Limits) -> tuple[str, bytes]:

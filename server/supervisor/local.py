@@ -8,9 +8,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import aiohttp
+
 from bitloom.errors import WorkerError
 from server.config import Timeouts
 from server.metrics import Metrics
+from server.supervisor.config import CircuitConfig
 from server.supervisor.memory import resident_bytes
 from server.supervisor.process import WorkerProcess, log_tail
 from server.supervisor.state import State
@@ -33,13 +36,19 @@ class LocalWorker(Worker):
         socket: Path,
         log_path: Path,
         timeouts: Timeouts,
+        circuit: CircuitConfig,
         metrics: Metrics,
     ) -> None:
-        super().__init__(variant, f"unix:{socket}", timeouts, metrics)
+        super().__init__(variant, f"unix:{socket}", timeouts, circuit, metrics)
         self._command = command
         self._socket = socket
         self._log_path = log_path
         self._process: WorkerProcess | None = None
+
+    @property
+    def socket(self) -> Path:
+        """Where the worker listens."""
+        return self._socket
 
     async def start(self) -> None:
         """Start the process and wait until it is healthy.
@@ -59,6 +68,42 @@ class LocalWorker(Worker):
             await self._end_process()
             has_lasted = time.monotonic() - ready_at > self._timeouts.backoff_max_s
             await self._restart(0.0 if has_lasted else self._timeouts.backoff_first_s)
+
+    async def take_weights(self, variant: Variant, command: WorkerCommand) -> None:
+        """Give the running engine the weights of another directory of the same layout.
+
+        Requests wait at the gate meanwhile, so none sees two models. Raises WorkerError where those that
+        run do not end within `drain_s` (nothing has changed then), or where the engine fails: it is
+        killed, since its weights may be a mixture, and comes back with those it had.
+        """
+        self._set(State.SWAPPING)
+        self.gate.close()
+        try:
+            if not await self.gate.drained(self._timeouts.drain_s):
+                raise WorkerError(
+                    f"variant {self.variant.name}: requests ran for more than {self._timeouts.drain_s:g} s, "
+                    "so its weights were not exchanged; try again, or raise timeouts.drain_s"
+                )
+            await self._exchange(variant)
+            self._hide_info()
+            self.variant, self._command = variant, command
+            self._show_info()
+        finally:
+            if self.state is State.SWAPPING:
+                self._set(State.READY)
+            self.gate.open()
+
+    async def _exchange(self, variant: Variant) -> None:
+        try:
+            await self.client.exchange_weights(str(variant.directory), self._timeouts.start_s)
+        except (aiohttp.ClientError, TimeoutError) as exc:
+            self._set(State.RESTARTING)
+            if self._process is not None:
+                await self._process.stop(0)
+            raise WorkerError(
+                f"variant {self.variant.name}: its engine did not take the new weights ({exc!r}) and is "
+                f"started again with the old; {self._log_path} has the reason"
+            ) from exc
 
     def resident_bytes(self) -> int | None:
         """Resident memory of the worker's process tree, 0 while there is none."""

@@ -5,18 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
-from server.config import Timeouts
-from server.metrics import Metrics
 from server.supervisor.state import State
 from server.supervisor.worker import HEALTH_MISSES, Worker
-from server.variants import Variant
 
 
 class RemoteWorker(Worker):
     """A server that somebody else runs; while it is silent its requests get 503."""
-
-    def __init__(self, variant: Variant, url: str, timeouts: Timeouts, metrics: Metrics) -> None:
-        super().__init__(variant, url, timeouts, metrics)
 
     async def start(self) -> None:
         """Look once whether it answers; it may come up later."""
@@ -29,7 +23,7 @@ class RemoteWorker(Worker):
         while True:
             await asyncio.sleep(self._timeouts.health_interval_s)
             misses = 0 if await self._look(time.monotonic()) else misses + 1
-            if misses >= HEALTH_MISSES:
+            if misses >= HEALTH_MISSES and self.state is State.READY:
                 self._set(State.RESTARTING)
 
     def resident_bytes(self) -> int | None:
@@ -38,6 +32,6 @@ class RemoteWorker(Worker):
 
     async def _look(self, started: float) -> bool:
         is_healthy = await self.client.is_healthy(self._timeouts.health_s)
-        if is_healthy and self.state is not State.READY:
+        if is_healthy and self.state in (State.STARTING, State.RESTARTING):
             self._loaded(started)
         return is_healthy

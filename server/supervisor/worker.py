@@ -6,9 +6,13 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from server.config import Timeouts
 from server.metrics import Metrics
+from server.supervisor.circuit import Circuit
+from server.supervisor.config import CircuitConfig
+from server.supervisor.gate import Gate
 from server.supervisor.state import State
 from server.upstream import WorkerClient
 from server.variants import Variant
@@ -21,16 +25,20 @@ HEALTH_MISSES = 3
 class Worker(ABC):
     """One variant's worker. `start` brings it up once, `keep` runs until `stop`."""
 
-    def __init__(self, variant: Variant, url: str, timeouts: Timeouts, metrics: Metrics) -> None:
+    def __init__(
+        self, variant: Variant, url: str, timeouts: Timeouts, circuit: CircuitConfig, metrics: Metrics
+    ) -> None:
         self.variant = variant
         self.client = WorkerClient(url, timeouts.connect_s)
+        self.gate = Gate(variant.name, metrics)
+        self.circuit = Circuit(circuit, self._report_circuit(metrics))
         self._timeouts = timeouts
         self._metrics = metrics
         self._load_s = 0.0
+        self._is_shown = True
         self._state = State.WAITING
         self._set(State.WAITING)
-        bpw = "" if variant.bpw is None else f"{variant.bpw:.4f}"
-        metrics.variant_info.labels(variant.name, variant.plan, variant.weights_sha256, bpw).set(1)
+        self._show_info()
         metrics.worker_restarts.labels(variant.name).inc(0)
 
     @property
@@ -39,9 +47,39 @@ class Worker(ABC):
         return self._state
 
     @property
+    def is_answering(self) -> bool:
+        """Whether a request may be sent: now, or as soon as its gate opens."""
+        return self._state in (State.READY, State.SWAPPING) and self.circuit.wait_s == 0
+
+    @property
     def retry_after_s(self) -> int:
-        """Seconds after which asking again is worth it, from how long the last start took."""
-        return max(1, min(60, math.ceil(self._load_s)))
+        """Seconds after which asking again is worth it: the circuit's pause, or what the last start took."""
+        return max(1, min(60, math.ceil(self.circuit.wait_s or self._load_s)))
+
+    def succeed(self, old: Worker) -> None:
+        """Stand for the variant in the metrics, in place of `old`."""
+        old._is_shown = False
+        old._hide_info()
+        self._is_shown = True
+        self._show_info()
+        self._set(self._state)
+
+    def stand_by(self) -> None:
+        """Leave the metrics of the variant to the worker that serves it, until `succeed`."""
+        self._is_shown = False
+
+    def drain(self) -> None:
+        """Refuse new requests; `resume` takes it back."""
+        self._set(State.DRAINING)
+
+    def resume(self) -> None:
+        """Take requests again."""
+        self.gate.open()
+        self._set(State.READY)
+
+    def unloaded(self) -> None:
+        """Say that it is stopped until somebody loads it."""
+        self._set(State.UNLOADED)
 
     @abstractmethod
     async def start(self) -> None:
@@ -64,10 +102,31 @@ class Worker(ABC):
         if state is not self._state:
             logger.info("variant %s: %s -> %s", self.variant.name, self._state, state)
         self._state = state
-        for each in State:
+        for each in State if self._is_shown else ():
             self._metrics.variant_state.labels(self.variant.name, each.value).set(each is state)
 
     def _loaded(self, started: float) -> None:
         self._load_s = time.monotonic() - started
         self._metrics.variant_load.labels(self.variant.name).set(self._load_s)
+        self.circuit.answered()
         self._set(State.READY)
+
+    def _show_info(self) -> None:
+        self._metrics.variant_info.labels(*self._info()).set(1)
+
+    def _hide_info(self) -> None:
+        self._metrics.variant_info.remove(*self._info())
+
+    def _info(self) -> tuple[str, str, str, str]:
+        bpw = "" if self.variant.bpw is None else f"{self.variant.bpw:.4f}"
+        return self.variant.name, self.variant.plan, self.variant.weights_sha256, bpw
+
+    def _report_circuit(self, metrics: Metrics) -> Callable[[bool], None]:
+        gauge = metrics.circuit_open.labels(self.variant.name)
+
+        def report(is_open: bool) -> None:
+            gauge.set(is_open)
+            if is_open:
+                logger.error("variant %s: it keeps failing and is left alone for a while", self.variant.name)
+
+        return report

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 STUB = [sys.executable, "-m", "server.stub_engine", "--socket", "{socket}", "--name", "{name}"]
+STUB += ["--weights", "{directory}"]
 START_S = 600
 
 
