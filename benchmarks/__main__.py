@@ -19,7 +19,7 @@ from pathlib import Path
 import benchmarks
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
-NOT_BENCHMARKS = {"__main__", "harness", "oneshot_peer", "shapes"}
+NOT_BENCHMARKS = {"__main__", "harness", "oneshot_peer", "shapes", "stub_endpoint"}
 
 
 @dataclass(frozen=True, slots=True)

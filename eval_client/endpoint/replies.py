@@ -81,7 +81,13 @@ class StreamedReply:
         if event.strip() == "[DONE]":
             self.is_done = True
             return
-        reply = _parse(event)
+        document = _load(event)
+        if (text := _plain_text(document)) is not None:
+            self._has_choices = True
+            self._text.append(text)
+            self._times.append(at_s)
+            return
+        reply = _validated(document, event)
         self._usage = _usage(reply) or self._usage
         for choice in reply.choices[:1]:
             self._has_choices = True
@@ -144,10 +150,35 @@ def error_message(content: bytes) -> str:
 
 
 def _parse(text: str) -> _Reply:
+    return _validated(_load(text), text)
+
+
+def _load(text: str) -> JsonValue:
     try:
         document: JsonValue = json.loads(text)
     except ValueError as exc:
         raise RequestError("garbage", f"neither JSON nor [DONE]: {text[:80]!r}") from exc
+    return document
+
+
+def _plain_text(document: JsonValue) -> str | None:
+    """The text of a chunk that holds nothing else of interest, else None.
+
+    Nearly every chunk is one, and the client's own time between chunks would stand in their gaps; all
+    others are validated in full.
+    """
+    if not isinstance(document, dict) or document.get("error") or document.get("usage"):
+        return None
+    choices = document.get("choices")
+    choice = choices[0] if isinstance(choices, list) and len(choices) == 1 else None
+    if not isinstance(choice, dict) or choice.get("finish_reason") or choice.get("logprobs"):
+        return None
+    delta = choice.get("delta")
+    text = delta.get("content") if isinstance(delta, dict) else None
+    return text if isinstance(text, str) and text else None
+
+
+def _validated(document: JsonValue, text: str) -> _Reply:
     if isinstance(document, dict) and document.get("error"):
         raise RequestError("error_body", error_message(text.encode()))
     try:

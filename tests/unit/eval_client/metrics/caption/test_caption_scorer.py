@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from bitloom.errors import DataError
 from eval_client.metrics.caption import CAPTION_METRICS, CaptionScorer, corpus_bleu
+from eval_client.metrics.caption.ngrams import ranked
+from eval_client.metrics.ptb_tokenizer import PtbTokenizer
 
 REFERENCES = {
     "boat": ["a dog sitting on the inside of a white boat", "the dog is riding on the boat in the water"],
@@ -118,10 +120,14 @@ _WORDS = st.lists(st.sampled_from(["a", "dog", "cat", "red", "on", "x"]), max_si
 _CORPUS = st.lists(st.tuples(_WORDS, st.lists(_WORDS, min_size=1, max_size=3)), min_size=1, max_size=5)
 
 
+_TOKENIZER = PtbTokenizer()  # one for all examples: building it is most of an example's time
+
+
 @given(_CORPUS)
 def test_equals_the_plain_formulas(corpus: list[tuple[str, list[str]]]) -> None:
     references = {row: refs for row, (_, refs) in enumerate(corpus)}
-    scores = CaptionScorer(references).score({row: text for row, (text, _) in enumerate(corpus)})
+    scorer = CaptionScorer(references, _TOKENIZER)
+    scores = scorer.score({row: text for row, (text, _) in enumerate(corpus)})
     cider = _plain_cider([(text, refs) for text, refs in corpus])
     assert scores.per_sample["CIDEr"] == pytest.approx(cider, abs=1e-12)
     assert scores.per_sample["ROUGE_L"] == pytest.approx([_plain_rouge(*each) for each in corpus], abs=1e-12)
@@ -170,3 +176,15 @@ def _common(one: list[str], other: list[str]) -> int:
         for place, match in enumerate(other):
             row.append(before[place] + 1 if token == match else max(before[place + 1], row[place]))
     return row[-1]
+
+
+@given(st.lists(st.integers(0, 2**50) | st.integers(0, 5), max_size=40))
+def test_ranks_are_those_of_numpy(keys: list[int]) -> None:
+    distinct, ranks = ranked(np.array(keys, np.int64))
+    expected = np.unique(np.array(keys, np.int64), return_inverse=True)
+    assert (distinct.tolist(), ranks.tolist()) == (expected[0].tolist(), expected[1].tolist())
+
+
+def test_keys_too_wide_to_be_packed_are_ranked_all_the_same() -> None:
+    distinct, ranks = ranked(np.array([2**62, 5, 2**62, 7], np.int64))
+    assert (distinct.tolist(), ranks.tolist()) == ([5, 7, 2**62], [2, 0, 2, 1])
