@@ -23,7 +23,7 @@ LayerType = Literal["attention", "cross_attention", "mlp", "head"]
 LAYER_TYPES: tuple[LayerType, ...] = ("attention", "cross_attention", "mlp", "head")
 Method = Literal["rtn", "gptq", "awq"]
 GroupSize = Literal[32, 64, 128, "channel"]
-SETTINGS = ("bits", "method", "group_size", "symmetric", "activations", "container_bits")
+SETTINGS = ("bits", "method", "group_size", "symmetric", "activations", "container_bits", "clip")
 Bits = Annotated[int, Field(ge=2, le=16)]
 
 
@@ -32,6 +32,7 @@ class Rule(Schema):
 
     `bits` 16 leaves a layer as it is. `activations` 8 with 8-bit weights is W8A8 (dynamic, per token).
     `container_bits` stores low-bit values in a wider container, for engines without the narrow kernel.
+    `clip` searches each group's clipping ratio instead of spanning its extremes (rtn, gptq; awq always does).
     """
 
     file_error: ClassVar[type[InputError]] = PlanError
@@ -45,6 +46,7 @@ class Rule(Schema):
     symmetric: bool | None = None
     activations: Literal[8, 16] | None = None
     container_bits: Literal[4, 8] | None = None
+    clip: bool | None = None
 
     @field_validator("bits")
     @classmethod
@@ -94,6 +96,24 @@ class Calibration(Schema):
         return self
 
 
+class Gptq(Schema):
+    """How GPTQ walks: `damping` is a fraction of the Hessian's mean diagonal, raised where it must be.
+
+    `act_order` takes the inputs that matter most first, and needs `static_groups`: scales fitted to the
+    original weights, not to what the walk has made of them by then.
+    """
+
+    act_order: bool = True
+    static_groups: bool = True
+    damping: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.01
+
+    @model_validator(mode="after")
+    def _act_order_has_static_groups(self) -> Self:
+        if self.act_order and not self.static_groups:
+            raise ValueError("act_order walks across groups: set static_groups: true, or act_order: false")
+        return self
+
+
 class Plan(Schema):
     """A named, complete description of a variant: a base checkpoint and rules."""
 
@@ -105,6 +125,7 @@ class Plan(Schema):
     revision: str | None = None
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
     calibration: Calibration = Calibration()
+    gptq: Gptq | None = None
 
     @property
     def hash(self) -> str:

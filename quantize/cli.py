@@ -19,7 +19,7 @@ from quantize.tables import footprint_table
 @click.argument("plan_file", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="New directory for the variant.")
 @click.option("--store", type=click.Path(path_type=Path), help="Artifact store (default: $BITLOOM_STORE).")
-@click.option("--report", type=click.Path(path_type=Path), help="Directory for a report: JSON and a plot.")
+@click.option("--report", type=click.Path(path_type=Path), help="Directory for a report of output errors.")
 @click.option("--dry-run", is_flag=True, help="Resolve the plan and show its size; read no weights.")
 def command(
     plan_file: Path, out: Path | None, store: Path | None, report: Path | None, dry_run: bool
@@ -34,7 +34,7 @@ def command(
         _show_preview(console, plan, planned)
         return
     count = sum(layer.scheme is not None for layer in planned.layers)
-    manifest = _quantize(console, plan, out, store, count)
+    manifest = _quantize(console, plan, out, store, count, is_measured=report is not None)
     _show_result(console, out, manifest)
     if report is not None:
         write_report(manifest, report)
@@ -42,7 +42,7 @@ def command(
 
 
 def _quantize(
-    console: Console, plan: Plan, out: Path, store: Path | None, layer_count: int
+    console: Console, plan: Plan, out: Path, store: Path | None, layer_count: int, *, is_measured: bool
 ) -> VariantManifest:
     from quantize.pipeline import quantize  # torch: a refused plan need not wait for it
 
@@ -63,7 +63,7 @@ def _quantize(
             if record.method is not None:
                 progress.advance(task)
 
-        return quantize(plan, out, store=store, on_unit=calibrated, on_layer=advance)
+        return quantize(plan, out, store=store, is_measured=is_measured, on_unit=calibrated, on_layer=advance)
 
 
 def _show_preview(console: Console, plan: Plan, planned: Preview) -> None:

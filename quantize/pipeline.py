@@ -12,6 +12,7 @@ from bitloom.errors import InputError
 from bitloom.files import check_new_directory, new_directory, write_atomic
 from bitloom.plan import Plan
 from bitloom.variant import VariantManifest
+from quantize.options import GptqOptions
 from quantize.preview import Preview, preview
 from quantize.resolve import notes
 from quantize.source import DirectSource, TensorSource
@@ -34,6 +35,7 @@ def quantize(
     *,
     source: TensorSource | None = None,
     store: Path | None = None,
+    is_measured: bool = False,
     on_unit: UnitListener | None = None,
     on_layer: LayerListener | None = None,
     max_shard_bytes: int = MAX_SHARD_BYTES,
@@ -42,7 +44,8 @@ def quantize(
 
     `source` gives the tensors. By default they are computed from the checkpoint as they are needed, or,
     where a layer's method learns from data, taken from the artifact store at `store`, after calibration
-    has filled it (`on_unit` hears of each unit). `on_layer` hears of each layer's record.
+    has filled it (`on_unit` hears of each unit). `is_measured` runs the samples for a plan that learns
+    nothing from them, too, so that each layer has its output error. `on_layer` hears of each layer's record.
     Raises PlanError, CheckpointError, InputError, DataError, QuantizationError, StoreError.
     """
     planned = preview(plan)
@@ -50,7 +53,7 @@ def quantize(
     _check_space(out, planned.total.stored_bytes)
     for note in notes(planned.layers):
         logger.warning("plan %s: %s", plan.name, note)
-    source = source or open_source(plan, planned, store, on_unit)
+    source = source or open_source(plan, planned, store, on_unit, is_measured=is_measured)
     return write_variant(plan, planned, source, out, on_layer=on_layer, max_shard_bytes=max_shard_bytes)
 
 
@@ -89,10 +92,16 @@ def write_variant(
 
 
 def open_source(
-    plan: Plan, planned: Preview, store: Path | None = None, on_unit: UnitListener | None = None
+    plan: Plan,
+    planned: Preview,
+    store: Path | None = None,
+    on_unit: UnitListener | None = None,
+    *,
+    is_measured: bool = False,
 ) -> TensorSource:
     """Where the plan's tensors come from: the checkpoint, or the store once calibration has filled it."""
-    if not any(layer.scheme is not None and layer.scheme.method != "rtn" for layer in planned.layers):
+    methods = {layer.scheme.method for layer in planned.layers if layer.scheme is not None}
+    if not methods - {"rtn"} and not (methods and is_measured):
         return DirectSource(planned.checkpoint)
     # Calibration imports transformers, which takes seconds that rounding to nearest need not wait.
     from quantize.artifacts.prepare import prepare_independent, prepare_sequential
@@ -101,9 +110,10 @@ def open_source(
     calibrated = CalibrationPass(planned.checkpoint, plan.calibration)
     objects = ObjectStore(store or default_root())
     listener = on_unit or (lambda name, done, total: logger.info("%s: unit %d of %d", name, done, total))
+    options = None if plan.gptq is None else GptqOptions(**plan.gptq.model_dump())
     if plan.calibration.mode == "sequential":
-        return prepare_sequential(calibrated, planned.layers, objects, listener)
-    return prepare_independent(calibrated, [planned.layers], objects, listener)[0]
+        return prepare_sequential(calibrated, planned.layers, objects, listener, options)
+    return prepare_independent(calibrated, [planned.layers], objects, listener, options)[0]
 
 
 def _check_space(out: Path, needed: int) -> None:

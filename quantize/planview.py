@@ -101,6 +101,8 @@ def describe_scheme(scheme: Scheme | None) -> str:
         words.append("asymmetric")
     if scheme.activations == 8:
         words.append("W8A8")
+    if scheme.clip:
+        words.append("clip")
     if scheme.container_bits is not None:
         words.append(f"in {scheme.container_bits}")
     return " ".join(words)

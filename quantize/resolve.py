@@ -51,6 +51,7 @@ class _Settings:
     symmetric: bool = True
     activations: Literal[8, 16] = 16
     container_bits: Literal[4, 8] | None = None
+    clip: bool = False
 
 
 def resolve(plan: Plan, checkpoint: Checkpoint) -> tuple[ResolvedLayer, ...]:
@@ -146,6 +147,7 @@ def _resolve_layer(layer: Layer, settings: _Settings, checkpoint: Checkpoint) ->
             symmetric=settings.symmetric,
             activations=settings.activations,
             container_bits=container,
+            clip=settings.clip,
             scale_dtype=SCALE_DTYPES[layer.dtype],
         )
         reason = checkpoint.family.dense_reason(layer.name)

@@ -15,8 +15,8 @@ class Scheme:
     """How one layer is quantized. Layers that stay dense have no scheme (None).
 
     `container_bits` is the width the integers are stored in where it is not `bits` itself.
-    `scale_dtype` is the checkpoint's: methods round scales to it *before* they round weights, so
-    that integers and stored scales belong together.
+    `clip` searches each group's clipping ratio. `scale_dtype` is the checkpoint's: methods round scales
+    to it *before* they round weights, so that integers and stored scales belong together.
     """
 
     bits: int
@@ -26,6 +26,7 @@ class Scheme:
     activations: Literal[8, 16] = 16
     container_bits: Literal[4, 8] | None = None
     scale_dtype: ScaleDtype = "bfloat16"
+    clip: bool = False
 
     @property
     def stored_bits(self) -> int:

@@ -63,13 +63,14 @@ def sequential_key(calibration: str, unit: str, behind: Mapping[str, str | None]
 
 def scheme_document(scheme: Scheme) -> dict[str, Any]:
     """What of a scheme decides the integers: not the container, not the activations."""
-    return {
+    document: dict[str, Any] = {
         "method": scheme.method,
         "bits": scheme.bits,
         "group_size": scheme.group_size,
         "symmetric": scheme.symmetric,
         "scale_dtype": scheme.scale_dtype,
     }
+    return {**document, "clip": True} if scheme.clip else document
 
 
 def smoothing_key(

@@ -46,6 +46,15 @@ class StoreSource:
         weight = stored_layer(found, layer.scheme.bits, layer.shape[1])
         return QuantizedLayer(weight, found.facts["relative_error"], found.facts["relative_output_error"])
 
+    def identities(self) -> dict[str, str]:
+        """The artifact's key of every tensor that is not the checkpoint's: equal keys are equal tensors."""
+        named = {f"{name}.weight": key for name, key in self._keys.items()}
+        for plan in self._plans:
+            for pair, key in plan.pair_keys.items():
+                smoothed = stored_pair(pair, self._store.get(key)).dense
+                named |= {f"{plan.unit.name}.{name}": key for name in smoothed}
+        return named
+
     def notes(self) -> tuple[str, ...]:
         """What did not go as planned: layers that fell back, or could not be smoothed. Ask when written."""
         notes = [f"{name}: rounded to nearest, because {why}" for name, why in self._fallbacks.items()]

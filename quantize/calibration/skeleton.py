@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from bitloom.errors import CheckpointError
 from quantize.calibration.units import Unit, list_units, unit_modules
 from quantize.checkpoint import Checkpoint
+from quantize.errors import QuantizationError
 from quantize.reading import read_tensor
 
 
@@ -70,7 +71,10 @@ class Skeleton:
                 f"{self._checkpoint.directory}: no tensor {name}, which its model needs; "
                 "copy the checkpoint again"
             )
-        return read_tensor(entry).to(torch.float32)
+        tensor = read_tensor(entry).to(torch.float32)
+        if not bool(torch.isfinite(tensor).all()):
+            raise QuantizationError(f"{entry.name}: the weight holds NaN or infinity; repair the checkpoint")
+        return tensor
 
     @staticmethod
     def _set(module: nn.Module, name: str, tensor: Tensor) -> None:

@@ -93,8 +93,11 @@ def quantize_with_factor(
         return tuple(_fall_back(weight, scheme) for scheme in schemes)
     outcomes: dict[int, GptqOutcome] = {}
     cols = weight.shape[1]
-    numbered = sorted(enumerate(schemes), key=lambda item: item[1].group_width(cols))
-    for _, members in groupby(numbered, key=lambda item: item[1].group_width(cols)):
+
+    def kind(item: tuple[int, Scheme]) -> tuple[int, bool]:
+        return item[1].group_width(cols), item[1].clip
+
+    for _, members in groupby(sorted(enumerate(schemes), key=kind), key=kind):
         bucket = list(members)
         quantized = _quantize_bucket(weight, hessian, factor, [scheme for _, scheme in bucket], options)
         for (index, _), outcome in zip(bucket, quantized, strict=True):
@@ -110,7 +113,7 @@ def _fall_back(weight: Tensor, scheme: Scheme) -> GptqOutcome:
 def _quantize_bucket(
     weight: Tensor, hessian: Tensor, factor: Factor, schemes: list[Scheme], options: GptqOptions
 ) -> list[GptqOutcome]:
-    """Schemes of one group width, in chunks of rows that bound the memory."""
+    """Schemes of one group width that clip alike, in chunks of rows that bound the memory."""
     rows, cols = weight.shape
     step = max(1, WALK_WEIGHTS // (cols * len(schemes)))
     parts = [
@@ -123,7 +126,8 @@ def _quantize_bucket(
 def _quantize_rows(
     weight: Tensor, hessian: Tensor, factor: Factor, schemes: list[Scheme], options: GptqOptions
 ) -> list[GptqOutcome]:
-    stack = SchemeStack(schemes, weight, hessian if options.clip else None, clip=options.clip)
+    clips = options.clip or schemes[0].clip
+    stack = SchemeStack(schemes, weight, hessian if clips else None, clip=clips)
     nearest = stack.nearest() if options.keep_better_rows else []
     walked = _walk(stack, factor, options)
     outcome = GptqOutcome(walked[0], damping=factor.damping, dead=factor.dead)

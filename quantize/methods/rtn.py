@@ -7,6 +7,7 @@ from torch import Tensor
 
 from quantize.errors import QuantizationError
 from quantize.methods.base import LayerStatistics, QuantizedWeight
+from quantize.methods.clipping import search_grid
 from quantize.methods.grids import DTYPES, fit_grid, round_to_grid
 from quantize.scheme import Scheme
 
@@ -15,6 +16,8 @@ _CHUNK_WEIGHTS = 1 << 24  # float32 temporaries stay under a few hundred MB, wha
 
 def quantize_rtn(weight: Tensor, statistics: LayerStatistics | None, scheme: Scheme, /) -> QuantizedWeight:
     """Round `weight` float32 [out, in] to the grid of each group; `statistics` are not used.
+
+    Where the scheme says `clip`, a group's grid is the one with the least squared error (`clipping.py`).
 
     Raises QuantizationError where the weight holds NaN or infinity.
     """
@@ -28,7 +31,7 @@ def quantize_rtn(weight: Tensor, statistics: LayerStatistics | None, scheme: Sch
         grouped = weight[chunk].to(torch.float32).view(-1, groups, cols // groups)
         if not bool(torch.isfinite(grouped).all()):
             raise QuantizationError("the weight holds NaN or infinity; repair the checkpoint")
-        chunk_scales, chunk_zeros = fit_grid(grouped, scheme)
+        chunk_scales, chunk_zeros = search_grid(grouped, scheme) if scheme.clip else fit_grid(grouped, scheme)
         rounded = round_to_grid(grouped, chunk_scales, chunk_zeros, scheme)
         integers[chunk] = rounded.view(-1, cols).to(torch.int8)
         scales[chunk] = chunk_scales.to(scales.dtype)

@@ -82,6 +82,7 @@ class Workshop:
             "models": [str(directory) for directory in directories],
             "questions": [[str(image), text] for image, text in self.questions(model)],
             "dtype": dtype,
+            "is_stock": plugins == "",
             "out": str(out),
         }
         (self.folder / "job.json").write_text(json.dumps(job))
@@ -132,17 +133,23 @@ def first_tokens(model: Any, processor: Any, questions: Sequence[tuple[Path, str
     return found
 
 
-Asked = Callable[[Path, Sequence[tuple[Path, str]]], list[torch.Tensor]]
+Asked = Callable[..., list[torch.Tensor]]
+Prepare = Callable[[nn.Module], None]
 
 
 @pytest.fixture(scope="session")
 def reference() -> Asked:
-    """First tokens of a variant's dequantized weights in the base's architecture, float32."""
+    """First tokens of a variant's dequantized weights in the base's architecture, float32; `prepare` may
+    change the model before it is asked."""
     from server.workers.command import WorkerOptions
     from server.workers.transformers_worker.loading import load_model
 
-    def ask(directory: Path, questions: Sequence[tuple[Path, str]]) -> list[torch.Tensor]:
+    def ask(
+        directory: Path, questions: Sequence[tuple[Path, str]], prepare: Prepare | None = None
+    ) -> list[torch.Tensor]:
         loaded = load_model(directory, WorkerOptions(dtype="float32"))
+        if prepare is not None:
+            prepare(loaded.model)
         return first_tokens(loaded.model, loaded.processor, questions)
 
     return ask

@@ -59,6 +59,11 @@ def test_a_rule_knows_what_it_sets() -> None:
         ({"rules": [{"bits": 4, "method": "magic"}]}, "magic"),
         ({"name": "../escape"}, "name"),
         ({"schema_version": 2}, "schema_version"),
+        (
+            {"gptq": {"act_order": True, "static_groups": False}},
+            "set static_groups: true, or act_order: false",
+        ),
+        ({"gptq": {"damping": 0}}, "gptq.damping"),
     ],
 )
 def test_faults_are_named(changes: dict[str, object], message: str) -> None:

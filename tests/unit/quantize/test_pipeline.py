@@ -19,7 +19,8 @@ from bitloom.variant import VariantManifest, read_manifest, verify_files
 from quantize.checkpoint import open_checkpoint
 from quantize.errors import QuantizationError
 from quantize.methods.rtn import quantize_rtn
-from quantize.pipeline import quantize
+from quantize.options import GptqOptions
+from quantize.pipeline import open_source, quantize
 from quantize.preview import preview
 from quantize.reading import read_tensor
 from quantize.resolve import ResolvedLayer
@@ -187,3 +188,26 @@ def test_a_file_system_without_room_is_named_first(
     with pytest.raises(InputError, match="has 10 free; make room"):
         make(llava_base, tmp_path / "v", MIXED)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", ["sequential", "independent"])
+def test_the_plan_says_how_gptq_walks(
+    llava_base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str
+) -> None:
+    seen: list[GptqOptions | None] = []
+
+    def prepare(calibrated: Any, layers: Any, store: Any, on_unit: Any, options: GptqOptions | None) -> Any:
+        seen.append(options)
+        return [None]
+
+    monkeypatch.setattr(f"quantize.artifacts.prepare.prepare_{mode}", prepare)
+    document = {
+        "name": "p",
+        "base": str(llava_base),
+        "rules": [{"bits": 4, "method": "gptq", "group_size": 64}],
+        "calibration": {"mode": mode},
+    }
+    for section in ({}, {"gptq": {"act_order": False, "static_groups": False, "damping": 0.1}}):
+        plan = Plan.parse({**document, **section}, source="plan")
+        open_source(plan, preview(plan), tmp_path)
+    assert seen == [None, GptqOptions(act_order=False, static_groups=False, damping=0.1)]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from xml.etree import ElementTree
+
+import pytest
 
 from bitloom.plan import Plan
 from quantize.pipeline import quantize
 from quantize.report import write_report
+
+ZOO = Path(os.environ.get("BITLOOM_ZOO", Path(__file__).parents[3] / "zoo"))
 
 
 def test_the_report_names_every_quantized_layer(llava_base: Path, tmp_path: Path) -> None:
@@ -26,3 +31,25 @@ def test_the_report_names_every_quantized_layer(llava_base: Path, tmp_path: Path
     assert (worst["component"], worst["bits"]) == ("language", 3)
     root = ElementTree.parse(tmp_path / "report" / "layers.svg").getroot()
     assert root.tag.endswith("svg")
+
+
+@pytest.mark.slow
+def test_a_report_of_rounding_to_nearest_has_output_errors_too(tmp_path: Path) -> None:
+    rules = [{"component": "language", "bits": 3, "group_size": 64}]
+    document = {
+        "name": "rtn",
+        "base": str(ZOO / "tiny-llava"),
+        "rules": rules,
+        "calibration": {"samples": 16},
+    }
+    plan = Plan.parse(document, source="test")
+    manifest = quantize(plan, tmp_path / "variant", store=tmp_path / "store", is_measured=True)
+    write_report(manifest, tmp_path / "report")
+    document = json.loads((tmp_path / "report" / "layers.json").read_text())
+    errors = {layer["name"]: layer["relative_output_error"] for layer in document["layers"]}
+    assert all(0.01 < error < 1 for error in errors.values()), errors
+    plain = quantize(plan, tmp_path / "plain")
+    assert all(layer.relative_output_error is None for layer in plain.layers)
+    assert [layer.relative_error for layer in plain.layers] == pytest.approx(
+        [layer.relative_error for layer in manifest.layers], rel=1e-4
+    )

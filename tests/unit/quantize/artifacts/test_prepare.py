@@ -11,6 +11,7 @@ import torch
 from quantize.artifacts.prepare import prepare_independent, prepare_sequential
 from quantize.artifacts.source import StoreSource
 from quantize.errors import QuantizationError, StoreError
+from quantize.options import GptqOptions
 from quantize.resolve import ResolvedLayer
 from quantize.source import DirectSource
 from quantize.store import ObjectStore
@@ -148,3 +149,21 @@ def test_a_damaged_artifact_is_named(llava: Any, tmp_path: Path) -> None:
         entry.path.write_bytes(entry.path.read_bytes()[:-2] + b"??")
     with pytest.raises(StoreError, match="bitloom store verify --remove"):
         source.quantized(layers[0])
+
+
+def test_what_decides_the_integers_decides_the_key(llava: Any, tmp_path: Path) -> None:
+    """Clipping and GPTQ's options make other artifacts; the container they are stored in does not."""
+    store = ObjectStore(tmp_path)
+    calibrated = llava.calibrated()
+    plain = llava.layers(rule("gptq", 3))
+    count = sum(layer.scheme is not None for layer in plain)
+
+    def added(layers: Layers, options: GptqOptions | None = None) -> int:
+        before = sum(1 for _ in store.entries())
+        prepare_independent(calibrated, [layers], store, options=options)
+        return sum(1 for _ in store.entries()) - before
+
+    assert added(plain) > count  # the statistics, too
+    assert added(llava.layers(rule("gptq", 3, container_bits=4))) == 0
+    assert added(llava.layers(rule("gptq", 3, clip=True))) == count
+    assert added(plain, GptqOptions(act_order=False)) == count

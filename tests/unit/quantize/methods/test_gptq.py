@@ -132,7 +132,7 @@ def test_all_widths_at_once_equal_one_at_a_time(random_layer: Problem) -> None:
 def test_chunks_of_rows_change_nothing(random_layer: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     weight, statistics = random_layer(5, out=33)
     whole = quantize_gptq_widths(weight, statistics.hessian, [scheme(3), scheme(4, symmetric=False)], PLAIN)
-    monkeypatch.setattr("quantize.methods.gptq._CHUNK_WEIGHTS", 64 * 20)
+    monkeypatch.setattr("quantize.methods.gptq.WALK_WEIGHTS", 64 * 20)
     parts = quantize_gptq_widths(weight, statistics.hessian, [scheme(3), scheme(4, symmetric=False)], PLAIN)
     for one, other in zip(whole, parts, strict=True):
         assert one.quantized.integers.shape == other.quantized.integers.shape
@@ -170,3 +170,13 @@ def test_what_is_not_finite_is_named(random_layer: Problem) -> None:
 def test_act_order_without_static_groups_is_refused() -> None:
     with pytest.raises(InputError, match="static_groups=True"):
         GptqOptions(act_order=True, static_groups=False)
+
+
+def test_one_walk_serves_schemes_that_clip_and_that_do_not(random_layer: Problem) -> None:
+    weight, statistics = random_layer(3)
+    schemes = [scheme(3), scheme(3, clip=True), scheme(4)]
+    together = quantize_gptq_widths(weight, statistics.hessian, schemes)
+    for each, outcome in zip(schemes, together, strict=True):
+        (alone,) = quantize_gptq_widths(weight, statistics.hessian, [each])
+        assert torch.equal(outcome.quantized.integers, alone.quantized.integers)
+    assert not torch.equal(together[0].quantized.scales, together[1].quantized.scales)

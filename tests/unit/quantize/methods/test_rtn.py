@@ -92,3 +92,14 @@ def test_weights_that_are_not_finite_are_refused(value: float) -> None:
     weight[1, 3] = value
     with pytest.raises(QuantizationError, match="NaN or infinity"):
         quantize_rtn(weight, None, Scheme(bits=4, group_size=32))
+
+
+def test_a_searched_clip_errs_less_on_outliers_and_never_more() -> None:
+    weight = torch.randn((16, 128), generator=torch.Generator().manual_seed(1))
+    weight[:8, 5] = 8.0
+    plain = Scheme(bits=3, group_size=64, scale_dtype="float32")
+    clipped = Scheme(bits=3, group_size=64, scale_dtype="float32", clip=True)
+    lost = [(quantize_rtn(weight, None, each).dequantize() - weight).square() for each in (plain, clipped)]
+    groups = [each.view(16, 2, 64).sum(-1) for each in lost]
+    assert bool((groups[1] <= groups[0] * (1 + 1e-6)).all())
+    assert float(groups[1][:8, 0].sum()) < 0.9 * float(groups[0][:8, 0].sum())

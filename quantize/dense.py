@@ -1,0 +1,183 @@
+"""Plans as dense weights for a live engine: only what differs from the plan before.
+
+A mixture of any methods and widths, dequantized, has the one layout of the base checkpoint, so an engine
+that has loaded the base can take on plan after plan in place. Weights come from the artifact store, which
+one calibration pass fills with what all plans want. Every number is the one that the real variant's
+kernels compute with, in float32; what a variant stores dense is rounded as it stores it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bitloom.errors import BitloomError, PlanError
+from bitloom.plan import Plan
+from bitloom.variant import Footprint
+from quantize.layers import list_layers
+from quantize.preview import Preview, preview
+from quantize.source import DirectSource, TensorSource
+from quantize.store.location import default_root
+from quantize.store.objects import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A plan whose artifacts are at hand; `identities` names what each changed tensor would be, by name."""
+
+    preview: Preview
+    source: TensorSource
+    identities: dict[str, str]
+
+
+class DenseAssembly:
+    """Plans of one base checkpoint and one calibration, ready to be written as dense weights.
+
+    `refusals` are the plans (by hash) that do not fit the checkpoint, with the reason.
+    """
+
+    def __init__(self, ready: dict[str, _Ready], refusals: dict[str, BitloomError]) -> None:
+        self.refusals = refusals
+        self._ready = ready
+        checkpoint = next(iter(ready.values())).preview.checkpoint
+        self._directory = checkpoint.directory
+        self._tensors = checkpoint.tensors
+        self._groups = {layer.name: layer.siblings or (layer.name,) for layer in list_layers(checkpoint)}
+        self._base = DirectSource(checkpoint)
+
+    @property
+    def model(self) -> Path:
+        """The base checkpoint's directory, which the engine loads once."""
+        return self._directory
+
+    def footprint(self, plan: Plan) -> Footprint:
+        """What the plan's variant weighs. Raises PlanError where the plan does not fit."""
+        return self._of(plan).preview.total
+
+    def write_changes(self, path: Path, plan: Plan, before: Plan | None) -> int:
+        """Write the tensors in which `plan` differs from `before` (None: the base); return how many.
+
+        Whole modules are written, with the siblings that an engine fuses them with, since an engine
+        prepares a module's weights together. Raises PlanError, StoreError.
+        """
+        tensors = self._changed(plan, before)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        return len(tensors)
+
+    def differences(self, plan: Plan) -> dict[str, Tensor]:
+        """Each tensor of the plan that is not the base's, less the base's, float32. Raises as above."""
+        base = self._base
+        changed = self._changed(plan, None)
+        return {name: tensor - base.dense(name).to(torch.float32) for name, tensor in changed.items()}
+
+    def _changed(self, plan: Plan, before: Plan | None) -> dict[str, Tensor]:
+        ready = self._of(plan)
+        old = {} if before is None else self._of(before).identities
+        names = {*ready.identities, *old}
+        changed = {name for name in names if ready.identities.get(name) != old.get(name)}
+        modules = {member for name in changed for member in self._fused(name.rpartition(".")[0])}
+        layers = {f"{layer.name}.weight": layer for layer in ready.preview.layers}
+        tensors: dict[str, Tensor] = {}
+        for name in self._tensors:
+            if name.rpartition(".")[0] not in modules:
+                continue
+            layer = layers.get(name)
+            if layer is None or layer.scheme is None:
+                tensors[name] = ready.source.dense(name).to(torch.float32)
+                continue
+            weight = ready.source.quantized(layer).weight
+            dense = weight.dequantize()
+            # What the engine holds dense was rounded to the checkpoint's dtype when it was stored.
+            tensors[name] = dense.to(weight.scales.dtype).to(torch.float32) if layer.stored_dense else dense
+        return tensors
+
+    def _of(self, plan: Plan) -> _Ready:
+        if plan.hash in self.refusals:
+            raise self.refusals[plan.hash]
+        return self._ready[plan.hash]
+
+    def _fused(self, module: str) -> tuple[str, ...]:
+        return self._groups.get(module, (module,))
+
+
+def open_assembly(plans: Sequence[Plan], store: Path | None = None) -> DenseAssembly:
+    """Resolve all plans and fill the store with what they want, in one calibration pass.
+
+    Raises PlanError where no plan fits, or the calibration is not `independent`; the errors of a
+    single plan are kept as its refusal. CheckpointError, DataError and StoreError are everybody's.
+    """
+    previews: dict[str, tuple[Plan, Preview]] = {}
+    refusals: dict[str, BitloomError] = {}
+    for plan in plans:
+        if plan.calibration.mode != "independent":
+            raise PlanError(
+                f"plan {plan.name}: its calibration is {plan.calibration.mode}, so no two plans share a "
+                "layer; a study needs calibration: {mode: independent}"
+            )
+        try:
+            previews[plan.hash] = (plan, _checked(plan, preview(plan)))
+        except PlanError as exc:
+            refusals[plan.hash] = exc
+    if not previews:
+        raise PlanError(
+            f"no plan of {len(plans)} fits its checkpoint; the first: {next(iter(refusals.values()))}"
+        )
+    return DenseAssembly(_prepared(previews, store), refusals)
+
+
+def _checked(plan: Plan, planned: Preview) -> Preview:
+    if any(layer.scheme is not None and layer.scheme.activations == 8 for layer in planned.layers):
+        raise PlanError(
+            f"plan {plan.name}: 8-bit activations cannot be had from dense weights; leave `activations` "
+            "out of studies, and build the variant to measure it"
+        )
+    return planned
+
+
+def _prepared(previews: dict[str, tuple[Plan, Preview]], store: Path | None) -> dict[str, _Ready]:
+    plan, first = next(iter(previews.values()))
+    others = [
+        each
+        for each, _ in previews.values()
+        if (each.base, each.calibration) != (plan.base, plan.calibration)
+    ]
+    if others:
+        raise PlanError(
+            f"plans {plan.name} and {others[0].name} differ in base or calibration; study them apart"
+        )
+    if not any(
+        layer.scheme and layer.scheme.method != "rtn"
+        for _, each in previews.values()
+        for layer in each.layers
+    ):
+        source = DirectSource(first.checkpoint)
+        return {key: _Ready(each, source, dict(_schemes(each))) for key, (_, each) in previews.items()}
+    from quantize.artifacts.prepare import prepare_independent
+    from quantize.calibration.passes import CalibrationPass
+
+    calibrated = CalibrationPass(first.checkpoint, plan.calibration)
+    found = prepare_independent(
+        calibrated,
+        [each.layers for _, each in previews.values()],
+        ObjectStore(store or default_root()),
+        lambda name, done, total: logger.info("%s: unit %d of %d", name, done, total),
+    )
+    return {
+        key: _Ready(each, source, source.identities())
+        for (key, (_, each)), source in zip(previews.items(), found, strict=True)
+    }
+
+
+def _schemes(planned: Preview) -> Iterator[tuple[str, str]]:
+    """Rounding to nearest depends on the weight and the scheme alone."""
+    for layer in planned.layers:
+        if layer.scheme is not None:
+            yield f"{layer.name}.weight", repr(layer.scheme)
