@@ -56,8 +56,8 @@ def test_every_promised_metric_exists_with_its_labels() -> None:
     wanted = promised()
     assert len(wanted) >= 34
     assert set(wanted) - set(families) == set()
-    for name, labels in wanted.items():
-        assert labels is None or families[name] == labels, name
+    for name, named in wanted.items():
+        assert named is None or families[name] == named, name
 
 
 def test_two_apps_do_not_share_metrics() -> None:

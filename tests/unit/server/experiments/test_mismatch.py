@@ -29,7 +29,7 @@ def test_lost_units_are_noticed() -> None:
 
 
 def test_phases_of_a_ramp_count_by_their_own_shares() -> None:
-    fair = {(0.99, 0.01): [9900, 100], (0.9, 0.1): [9000, 1000]}
+    fair: dict[tuple[float, ...], list[int]] = {(0.99, 0.01): [9900, 100], (0.9, 0.1): [9000, 1000]}
     assert mismatch_p_value(fair) > 0.5
     assert mismatch_p_value({**fair, (0.5, 0.5): [3000, 2000]}) < ALPHA
 
