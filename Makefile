@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: env demo test test-full check lint type bench docs clean
+.PHONY: env demo test test-full check lint type sanitize bench docs clean
 
 env:
 	@$(PYTHON) deploy/environment.py
@@ -24,6 +24,9 @@ lint: env
 
 type: env
 	$(BIN)/mypy
+
+sanitize: env
+	$(BIN)/python -m server.workers.kernels.sanitize
 
 bench: env
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,50 @@
+"""The module that takes a Linear's place where its weights stay packed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from server.workers.kernels.ops import operators
+from server.workers.kernels.packed import PackedShape, PackedWeight
+
+
+def multiply(x: Tensor, weight: PackedWeight, bias: Tensor | None) -> Tensor:
+    """x [..., in] -> [..., out] of the same type; bias float32 [out]. Rounds as `ops.packed_linear` says."""
+    operators()
+    shape = weight.shape
+    y: Tensor = torch.ops.bitloom.packed_linear(
+        x,
+        weight.packed,
+        weight.scales,
+        weight.zero_points,
+        shape.bits,
+        shape.group,
+        shape.outputs,
+        shape.inputs,
+        bias,
+        False,
+    )
+    return y
+
+
+class PackedLinear(nn.Module):
+    """y = x @ W.T + b with W of 2..8 bits; its tensors are buffers: nothing casts or trains them."""
+
+    packed: Tensor
+    scales: Tensor
+    zero_points: Tensor | None
+    bias: Tensor | None
+
+    def __init__(self, weight: PackedWeight, bias: Tensor | None) -> None:
+        super().__init__()
+        self.shape: PackedShape = weight.shape
+        self.in_features, self.out_features = weight.shape.inputs, weight.shape.outputs
+        self.register_buffer("packed", weight.packed)
+        self.register_buffer("scales", weight.scales)
+        self.register_buffer("zero_points", weight.zero_points)
+        self.register_buffer("bias", None if bias is None else bias.detach().float())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., in] -> [..., out] of the same type."""
+        return multiply(x, PackedWeight(self.packed, self.scales, self.zero_points, self.shape), self.bias)
