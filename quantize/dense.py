@@ -9,9 +9,10 @@ kernels compute with, in float32; what a variant stores dense is rounded as it s
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
@@ -25,6 +26,10 @@ from quantize.preview import Preview, preview
 from quantize.source import DirectSource, TensorSource
 from quantize.store.location import default_root
 from quantize.store.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from quantize.artifacts.source import StoreSource
+    from quantize.calibration.passes import CalibrationPass
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +49,11 @@ class DenseAssembly:
     `refusals` are the plans (by hash) that do not fit the checkpoint, with the reason.
     """
 
-    def __init__(self, ready: dict[str, _Ready], refusals: dict[str, BitloomError]) -> None:
-        self.refusals = refusals
-        self._ready = ready
-        checkpoint = next(iter(ready.values())).preview.checkpoint
+    def __init__(self, preparer: _Preparer, first: Preview) -> None:
+        self.refusals: dict[str, BitloomError] = {}
+        self._preparer = preparer
+        self._ready: dict[str, _Ready] = {}
+        checkpoint = first.checkpoint
         self._directory = checkpoint.directory
         self._tensors = checkpoint.tensors
         self._groups = {layer.name: layer.siblings or (layer.name,) for layer in list_layers(checkpoint)}
@@ -99,7 +105,21 @@ class DenseAssembly:
             tensors[name] = dense.to(weight.scales.dtype).to(torch.float32) if layer.stored_dense else dense
         return tensors
 
+    def add(self, plans: Sequence[Plan]) -> None:
+        """Make plans ready; those that do not fit become refusals. Raises DataError, StoreError."""
+        fitting: dict[str, tuple[Plan, Preview]] = {}
+        for plan in plans:
+            if plan.hash in self._ready:
+                continue
+            try:
+                fitting[plan.hash] = (plan, _checked(plan))
+            except PlanError as exc:
+                self.refusals[plan.hash] = exc
+        self._ready |= self._preparer.prepare(fitting)
+
     def _of(self, plan: Plan) -> _Ready:
+        if plan.hash not in self._ready and plan.hash not in self.refusals:
+            self.add([plan])
         if plan.hash in self.refusals:
             raise self.refusals[plan.hash]
         return self._ready[plan.hash]
@@ -111,29 +131,30 @@ class DenseAssembly:
 def open_assembly(plans: Sequence[Plan], store: Path | None = None) -> DenseAssembly:
     """Resolve all plans and fill the store with what they want, in one calibration pass.
 
-    Raises PlanError where no plan fits, or the calibration is not `independent`; the errors of a
-    single plan are kept as its refusal. CheckpointError, DataError and StoreError are everybody's.
+    Plans that are asked for later are made ready then. Raises PlanError where no plan fits; the errors of
+    a single plan are kept as its refusal. CheckpointError, DataError and StoreError are everybody's.
     """
-    previews: dict[str, tuple[Plan, Preview]] = {}
-    refusals: dict[str, BitloomError] = {}
+    refusal: PlanError | None = None
     for plan in plans:
-        if plan.calibration.mode != "independent":
-            raise PlanError(
-                f"plan {plan.name}: its calibration is {plan.calibration.mode}, so no two plans share a "
-                "layer; a study needs calibration: {mode: independent}"
-            )
         try:
-            previews[plan.hash] = (plan, _checked(plan, preview(plan)))
+            first = _checked(plan)
         except PlanError as exc:
-            refusals[plan.hash] = exc
-    if not previews:
+            refusal = refusal or exc
+            continue
+        assembly = DenseAssembly(_Preparer(plan, first, ObjectStore(store or default_root())), first)
+        assembly.add(plans)
+        return assembly
+    raise PlanError(f"no plan of {len(plans)} fits its checkpoint; the first: {refusal}")
+
+
+def _checked(plan: Plan) -> Preview:
+    """The plan's preview. Raises PlanError where it does not fit, or cannot be had from dense weights."""
+    if plan.calibration.mode != "independent":
         raise PlanError(
-            f"no plan of {len(plans)} fits its checkpoint; the first: {next(iter(refusals.values()))}"
+            f"plan {plan.name}: its calibration is {plan.calibration.mode}, so no two plans share a "
+            "layer; a study needs calibration: {mode: independent}"
         )
-    return DenseAssembly(_prepared(previews, store), refusals)
-
-
-def _checked(plan: Plan, planned: Preview) -> Preview:
+    planned = preview(plan)
     if any(layer.scheme is not None and layer.scheme.activations == 8 for layer in planned.layers):
         raise PlanError(
             f"plan {plan.name}: 8-bit activations cannot be had from dense weights; leave `activations` "
@@ -142,38 +163,56 @@ def _checked(plan: Plan, planned: Preview) -> Preview:
     return planned
 
 
-def _prepared(previews: dict[str, tuple[Plan, Preview]], store: Path | None) -> dict[str, _Ready]:
-    plan, first = next(iter(previews.values()))
-    others = [
-        each
-        for each, _ in previews.values()
-        if (each.base, each.calibration) != (plan.base, plan.calibration)
-    ]
-    if others:
-        raise PlanError(
-            f"plans {plan.name} and {others[0].name} differ in base or calibration; study them apart"
-        )
-    if not any(
-        layer.scheme and layer.scheme.method != "rtn"
-        for _, each in previews.values()
-        for layer in each.layers
-    ):
-        source = DirectSource(first.checkpoint)
-        return {key: _Ready(each, source, dict(_schemes(each))) for key, (_, each) in previews.items()}
-    from quantize.artifacts.prepare import prepare_independent
-    from quantize.calibration.passes import CalibrationPass
+class _Preparer:
+    """Makes plans of one base and one calibration ready; the calibration pass is shared by all."""
 
-    calibrated = CalibrationPass(first.checkpoint, plan.calibration)
-    found = prepare_independent(
-        calibrated,
-        [each.layers for _, each in previews.values()],
-        ObjectStore(store or default_root()),
-        lambda name, done, total: logger.info("%s: unit %d of %d", name, done, total),
-    )
-    return {
-        key: _Ready(each, source, source.identities())
-        for (key, (_, each)), source in zip(previews.items(), found, strict=True)
+    def __init__(self, plan: Plan, first: Preview, store: ObjectStore) -> None:
+        self._plan = plan
+        self._checkpoint = first.checkpoint
+        self._store = store
+        self._calibrated: CalibrationPass | None = None
+
+    def prepare(self, planned: Mapping[str, tuple[Plan, Preview]]) -> dict[str, _Ready]:
+        """Plans by hash with the source of their tensors; only what the store lacks is computed."""
+        learning: dict[str, Preview] = {}
+        ready: dict[str, _Ready] = {}
+        for key, (plan, each) in planned.items():
+            if (plan.base, plan.calibration) != (self._plan.base, self._plan.calibration):
+                raise PlanError(
+                    f"plans {self._plan.name} and {plan.name} differ in base or calibration; study them apart"
+                )
+            if any(layer.scheme and layer.scheme.method != "rtn" for layer in each.layers):
+                learning[key] = each
+            else:
+                ready[key] = _Ready(each, DirectSource(each.checkpoint), dict(_schemes(each)))
+        return ready | self._learnt(learning)
+
+    def _learnt(self, planned: Mapping[str, Preview]) -> dict[str, _Ready]:
+        if not planned:
+            return {}
+        from quantize.artifacts.prepare import prepare_independent
+        from quantize.calibration.passes import CalibrationPass
+
+        self._calibrated = self._calibrated or CalibrationPass(self._checkpoint, self._plan.calibration)
+        found = prepare_independent(
+            self._calibrated,
+            [each.layers for each in planned.values()],
+            self._store,
+            lambda name, done, total: logger.info("%s: unit %d of %d", name, done, total),
+        )
+        return {
+            key: _Ready(each, source, _identities(each, source))
+            for (key, each), source in zip(planned.items(), found, strict=True)
+        }
+
+
+def _identities(planned: Preview, source: StoreSource) -> dict[str, str]:
+    """Layers that are rounded to nearest are named as in plans that are nothing else."""
+    rounded = {
+        f"{layer.name}.weight" for layer in planned.layers if layer.scheme and layer.scheme.method == "rtn"
     }
+    named = {name: key for name, key in source.identities().items() if name not in rounded}
+    return named | {name: scheme for name, scheme in _schemes(planned) if name in rounded}
 
 
 def _schemes(planned: Preview) -> Iterator[tuple[str, str]]:

@@ -46,21 +46,26 @@ def fisher_information(checkpoint: Checkpoint, batches: Sequence[Batch]) -> dict
     model: nn.Module = architecture.from_pretrained(checkpoint.directory, dtype=torch.float32).eval()
     parameters = {checkpoint.family.written_name(name): each for name, each in model.named_parameters()}
     total = {name: torch.zeros_like(each) for name, each in parameters.items()}
+    image_token = checkpoint.config.get("image_token_index", checkpoint.config.get("image_token_id"))
     for batch in batches:
         model.zero_grad(set_to_none=True)
-        text_loss(model, batch, dict(checkpoint.family.forward)).backward()
+        loss = text_loss(model, batch, image_token, dict(checkpoint.family.forward))
+        loss.backward()  # type: ignore[no-untyped-call]
         for name, each in parameters.items():
             if each.grad is not None:
                 total[name] += each.grad.square()
     return {name: each / len(batches) for name, each in total.items()}
 
 
-def text_loss(model: nn.Module, batch: Batch, forward: Mapping[str, object]) -> Tensor:
+def text_loss(
+    model: nn.Module, batch: Batch, image_token: int | None, forward: Mapping[str, object]
+) -> Tensor:
     """Cross-entropy of each token that counts, given those before it; image tokens do not count."""
     logits = model(**batch.inputs, **forward).logits[:, :-1]
     targets = batch.inputs["input_ids"][:, 1:]
-    is_image = targets == targets.mode(dim=1, keepdim=True).values
-    counts = (batch.token_weights[:, 1:] > 0) & ~is_image
+    counts = batch.token_weights[:, 1:] > 0
+    if image_token is not None:
+        counts &= targets != image_token
     return nn.functional.cross_entropy(logits[counts], targets[counts])
 
 

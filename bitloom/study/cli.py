@@ -9,6 +9,8 @@ from rich.console import Console
 
 from bitloom.errors import InputError
 from bitloom.schema import Schema
+from bitloom.study.cli_run import command as run
+from bitloom.study.cli_search import command as search
 
 EXISTING = click.Path(path_type=Path, dir_okay=False)
 
@@ -48,7 +50,7 @@ def importance(
         Console().print(render(analysis.report))
 
 
-@command.command(name="search")
+@command.command(name="replay")
 @click.option("--results", required=True, type=EXISTING, help="A measured grid to replay the search on.")
 @click.option("--score", required=True, help="Column to be high.")
 @click.option("--features", required=True, help="Columns that make up a plan, separated by commas.")
@@ -57,7 +59,7 @@ def importance(
 @click.option("--floor", help="The smallest plan that keeps a share of the largest's score: CIDEr=0.98.")
 @click.option("--lookups", type=click.IntRange(min=2), default=24, show_default=True, help="Plans measured.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def search(
+def replay(
     results: Path,
     score: str,
     features: str,
@@ -67,7 +69,7 @@ def search(
     lookups: int,
     as_json: bool,
 ) -> None:
-    """Find the best plan under a budget, or the smallest above a floor, with few measurements."""
+    """Search a measured grid as if its rows were still to be measured: what a search would find."""
     from bitloom.study.observations import read_observations
     from bitloom.study.search.replay import Replay
     from bitloom.study.search.request import budget_in, parse_budget, parse_floor
@@ -77,11 +79,11 @@ def search(
         raise InputError("give either --budget (the best plan under it) or --floor (the smallest above it)")
     limit = None if budget is None else budget_in(parse_budget(budget), size)
     observations = read_observations(results, score=score, features=_names(features), size=size)
-    replay = Replay(observations, size)
+    grid = Replay(observations, size)
     if limit is not None:
-        report = replay.under_budget(limit, lookups=lookups)
+        report = grid.under_budget(limit, lookups=lookups)
     else:
-        report = replay.above_floor(parse_floor(floor or "", score), lookups=lookups)
+        report = grid.above_floor(parse_floor(floor or "", score), lookups=lookups)
     if as_json:
         _print_json(report)
     else:
@@ -101,6 +103,10 @@ def plans(grid: str, base: str | None, as_json: bool) -> None:
     for entry in expand(read_grid(grid, base=base)):
         text = entry.plan.model_dump_json(exclude_none=True) if as_json else entry.plan.name
         console.print(text, markup=False, highlight=False)
+
+
+command.add_command(run)
+command.add_command(search)
 
 
 def _names(text: str) -> list[str]:

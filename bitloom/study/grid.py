@@ -79,7 +79,7 @@ class Grid(Schema):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,47}$")]
     base: Annotated[str, Field(min_length=1)]
     revision: str | None = None
-    calibration: Calibration = Calibration()
+    calibration: Calibration = Calibration(mode="independent")
     axes: dict[AxisName, Annotated[tuple[Value, ...], Field(min_length=1)]] = Field(default_factory=dict)
     rules: tuple[Template, ...] = ()
     plans: tuple[ListedPlan, ...] = ()

@@ -31,8 +31,8 @@ def test_importance_prints_json_and_draws(grid_csv: Path, tmp_path: Path) -> Non
     assert picture.stat().st_size > 10_000
 
 
-def test_search_prints_json(grid_csv: Path) -> None:
-    done = run("search", "--results", str(grid_csv), *COLUMNS, "--size", "bpw", "--budget", "4bpw", "--json")
+def test_replay_prints_json(grid_csv: Path) -> None:
+    done = run("replay", "--results", str(grid_csv), *COLUMNS, "--size", "bpw", "--budget", "4bpw", "--json")
     assert done.exit_code == 0, done.output
     report = json.loads(done.output)
     assert report["best"]["size"] <= 4.0
@@ -40,8 +40,8 @@ def test_search_prints_json(grid_csv: Path) -> None:
     assert report["front"]
 
 
-def test_search_answers_the_reverse_question(grid_csv: Path) -> None:
-    done = run("search", "--results", str(grid_csv), *COLUMNS, "--size", "bpw", "--floor", "score=0.95")
+def test_replay_answers_the_reverse_question(grid_csv: Path) -> None:
+    done = run("replay", "--results", str(grid_csv), *COLUMNS, "--size", "bpw", "--floor", "score=0.95")
     assert done.exit_code == 0, done.output
     assert "regret on this grid" in done.output
 
@@ -58,7 +58,7 @@ def test_search_answers_the_reverse_question(grid_csv: Path) -> None:
     ],
 )
 def test_what_cannot_be_searched_is_said(grid_csv: Path, arguments: tuple[str, ...], message: str) -> None:
-    done = run("search", "--results", str(grid_csv), *COLUMNS, "--size", "bpw", *arguments)
+    done = run("replay", "--results", str(grid_csv), *COLUMNS, "--size", "bpw", *arguments)
     assert isinstance(done.exception, InputError)
     assert message in str(done.exception)
 

@@ -1,0 +1,56 @@
+"""`bitloom study search`: the best plan for a budget, measured on a live engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bitloom.errors import InputError
+
+
+@click.command(name="search")
+@click.argument("base")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory for what is found.")
+@click.option("--budget", help="The best plan of at most this size: 3.5bpw, or bytes (2MiB).")
+@click.option("--floor", help="The smallest plan that keeps a share of the base's score: CIDEr=0.98.")
+@click.option("--tasks", default="caption,vqa,retrieval", show_default=True, help="What quality means.")
+@click.option("--samples", type=click.IntRange(min=2), default=200, show_default=True, help="A task.")
+@click.option("--lookups", type=click.IntRange(min=2), default=24, show_default=True, help="Plans measured.")
+@click.option("--margin", type=click.FloatRange(min=0), default=0.0, help="What counts as equal.")
+@click.option("--finalists", type=click.IntRange(min=0), default=2, show_default=True, help="Built, served.")
+def command(
+    base: str,
+    out: Path,
+    budget: str | None,
+    floor: str | None,
+    tasks: str,
+    samples: int,
+    lookups: int,
+    margin: float,
+    finalists: int,
+) -> None:
+    """Search plans of BASE over components, block groups, layer types, methods and bits.
+
+    Plans are measured on scenes:validation; finalists are built, served and measured on scenes:test.
+    """
+    from bitloom.study.cli_run import parse_tasks
+    from bitloom.study.live.searching import SearchConfig, search_base
+    from bitloom.study.search.table import render
+
+    if (budget is None) == (floor is None):
+        raise InputError("give either --budget (the best plan under it) or --floor (the smallest above it)")
+    config = SearchConfig(
+        base=base,
+        budget=budget,
+        floor=floor,
+        tasks=parse_tasks(tasks),
+        samples=samples,
+        lookups=lookups,
+        margin=margin,
+        finalists=finalists,
+    )
+    report = search_base(config, out)
+    Console().print(render(report))
+    Console().print(f"plans, variants and runs: {out}", markup=False)

@@ -1,0 +1,1 @@
+"""Plans measured by swapping weights in a running engine, many of them without a restart."""

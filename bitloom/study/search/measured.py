@@ -1,0 +1,141 @@
+"""A search whose answers come from a live engine: the mean of task scores, each against the base's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bitloom.errors import InputError
+from bitloom.plan import Plan
+from bitloom.study.evaluator import Evaluator, PlanResult
+from bitloom.study.search.goal import AboveFloor, Goal, UnderBudget
+from bitloom.study.search.loop import Lookup, Outcome, search
+from bitloom.study.search.oracle import Measurement
+from bitloom.study.search.parts import PlanSpace
+from bitloom.study.search.pool import Point, Pool
+from bitloom.study.search.report import SearchReport, report_of
+from bitloom.study.search.space import draw_pool
+
+SCORE = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Finalist:
+    """A plan that may be what was asked for: recommended, or so close that only a better look tells."""
+
+    plan: Plan
+    score: float
+    size: float
+
+
+class LiveOracle:
+    """Measures points by an evaluator. A score is the mean over tasks of (score / the base's score)."""
+
+    def __init__(self, space: PlanSpace, evaluator: Evaluator, only: str | None = None) -> None:
+        self._space = space
+        self._evaluator = evaluator
+        self._only = only
+        self._base: Mapping[str, float] | None = None
+
+    def evaluate(self, point: Point) -> Measurement:
+        """Measure a point; the first call measures the base as well. Raises BitloomError."""
+        base = self.base_scores()
+        result = self._evaluator.evaluate(self._space.plan(point.values, plan_name(point.values)))
+        return _relative(result, base)
+
+    def base_scores(self) -> Mapping[str, float]:
+        """The base's scores by task. InputError where one is 0, or the wanted one is not among them."""
+        if self._base is None:
+            names = [part.name for part in self._space.parts]
+            result = self._evaluator.evaluate(self._space.plan(dict.fromkeys(names, 16.0), "base"))
+            found = {name: each.value for name, each in result.scores.items()}
+            if self._only is not None:
+                found = {name: value for name, value in found.items() if name.lower() == self._only.lower()}
+            if not found or min(found.values()) <= 0:
+                raise InputError(
+                    f"the base's scores are {found}, of which no share can be kept; choose other tasks"
+                )
+            self._base = found
+        return self._base
+
+
+def search_budget(
+    space: PlanSpace, evaluator: Evaluator, limit: float, *, lookups: int, unit: str, seed: int = 0
+) -> tuple[SearchReport, Outcome, Pool]:
+    """The best plan of at most `limit` (in `unit`), over a pool of plans just below it."""
+    pool = draw_pool(space.space, seed=seed, limit=limit)
+    oracle = LiveOracle(space, evaluator)
+    return _searched(
+        space, oracle, pool, UnderBudget(limit), f"size <= {limit:g} {unit}", lookups, unit, seed
+    )
+
+
+def search_floor(
+    space: PlanSpace,
+    evaluator: Evaluator,
+    score: str,
+    share: float,
+    *,
+    lookups: int,
+    unit: str,
+    seed: int = 0,
+) -> tuple[SearchReport, Outcome, Pool]:
+    """The smallest plan that keeps `share` of the base's `score` (`score` alone: of the mean of all)."""
+    pool = draw_pool(space.space, seed=seed)
+    oracle = LiveOracle(space, evaluator, None if score == "score" else score)
+    goal = f"{score} >= {share:g} of the base's"
+    return _searched(space, oracle, pool, AboveFloor(share), goal, lookups, unit, seed)
+
+
+def finalists(
+    space: PlanSpace, outcome: Outcome, pool: Pool, goal: Goal, *, margin: float, count: int
+) -> list[Finalist]:
+    """The recommended plan first, then the best other measured ones; at most `count`.
+
+    Of plans under a budget that score within `margin` of the best, the smallest is recommended.
+    """
+    allowed = goal.allowed(pool)
+    measured = [lookup for lookup in outcome.lookups if allowed[lookup.index]]
+    best = outcome.best.measurement.score
+    if isinstance(goal, UnderBudget):
+        equal = [lookup for lookup in measured if lookup.measurement.score >= best - margin]
+        first = min(equal, key=lambda lookup: (pool.sizes[lookup.index], -lookup.measurement.score))
+    else:
+        first = outcome.best
+    others = sorted(
+        (lookup for lookup in measured if lookup is not first),
+        key=lambda lookup: -lookup.measurement.score,
+    )
+    return [_finalist(space, pool, lookup) for lookup in [first, *others][:count]]
+
+
+def plan_name(values: Mapping[str, float]) -> str:
+    """`found-2-3-...`: the bits of all parts in order."""
+    return "found-" + "-".join(f"{value:g}" for value in values.values())
+
+
+def _searched(
+    space: PlanSpace,
+    oracle: LiveOracle,
+    pool: Pool,
+    goal: Goal,
+    text: str,
+    lookups: int,
+    unit: str,
+    seed: int,
+) -> tuple[SearchReport, Outcome, Pool]:
+    outcome = search(oracle, pool, goal, lookups=lookups, seed=seed, losses=space.space.losses)
+    return report_of(outcome, pool, score=SCORE, size_unit=unit, goal=text), outcome, pool
+
+
+def _finalist(space: PlanSpace, pool: Pool, lookup: Lookup) -> Finalist:
+    point = pool.point(lookup.index)
+    return Finalist(space.plan(point.values, plan_name(point.values)), lookup.measurement.score, point.size)
+
+
+def _relative(result: PlanResult, base: Mapping[str, float]) -> Measurement:
+    shares: Sequence[float] = [result.scores[name].value / value for name, value in base.items()]
+    errors = [result.scores[name].standard_error / value for name, value in base.items()]
+    return Measurement(float(np.mean(shares)), float(np.sqrt(np.sum(np.square(errors))) / len(errors)))

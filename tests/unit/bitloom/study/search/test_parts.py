@@ -1,0 +1,121 @@
+"""Parts of a checkpoint as a space: sizes add up to plans' sizes, methods are chosen by loss."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from bitloom.errors import InputError, PlanError
+from bitloom.plan import Plan, Rule
+from bitloom.study.evaluator import PlanResult, ScoreEstimate
+from bitloom.study.search.goal import UnderBudget
+from bitloom.study.search.measured import finalists, search_budget, search_floor
+from bitloom.study.search.parts import PlanSpace, open_space
+from bitloom.variant import Footprint
+
+WEIGHTS = {"vision": 900, "connector": 100, "language": 3000}
+
+
+def share(rule: Rule) -> float:
+    """Weights that a rule is about; a head there is none."""
+    whole = WEIGHTS[rule.component]
+    thirds = 1 if rule.blocks == "all" else 3
+    return whole / thirds / (2 if rule.component == "language" else 1)
+
+
+def sizes(plans: Sequence[Plan]) -> list[Footprint]:
+    found = []
+    for plan in plans:
+        if any(rule.layers == "head" for rule in plan.rules):
+            raise PlanError("it is tied")
+        saved = sum(share(rule) * (16 - (rule.bits or 16)) for rule in plan.rules if rule.component != "all")
+        bits = 16 * sum(WEIGHTS.values()) - saved
+        found.append(
+            Footprint(
+                parameters=4000,
+                quantized_parameters=0,
+                stored_bytes=round(bits / 8),
+                bpw=bits / 4000,
+                bpw_paper=bits / 4000,
+                resident_bytes={},
+            )
+        )
+    return found
+
+
+def losses(plans: Sequence[Plan]) -> list[float]:
+    """Rounding to nearest loses twice as much, except at 8 bits."""
+    found = []
+    for plan in plans:
+        rule = plan.rules[0]
+        is_worse = (rule.method == "rtn") != (rule.bits == 8)
+        found.append(share(rule) * 4.0 ** -(rule.bits or 16) * (2 if is_worse else 1))
+    return found
+
+
+class AdditiveEvaluator:
+    """Two tasks that lose what the rules lose."""
+
+    def __init__(self) -> None:
+        self.asked: list[Plan] = []
+
+    def evaluate(self, plan: Plan) -> PlanResult:
+        self.asked.append(plan)
+        lost = sum(
+            share(rule) / 4000 * 4.0 ** -(rule.bits or 16) for rule in plan.rules if rule.component != "all"
+        )
+        scores = {
+            "CIDEr": ScoreEstimate(6 * (1 - 10 * lost), 0.01),
+            "vqa": ScoreEstimate(0.8 - 8 * lost, 0.001),
+        }
+        return PlanResult(scores, 0, 0, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def space() -> PlanSpace:
+    return open_space("base", sizes, losses, unit="bpw")
+
+
+def test_parts_that_match_nothing_are_left_out(space: PlanSpace) -> None:
+    names = [part.name for part in space.parts]
+    assert len(names) == 10
+    assert "language_head" not in names
+    assert "language_front_mlp" in names
+
+
+def test_the_method_with_less_loss_stands_for_a_width(space: PlanSpace) -> None:
+    assert space.methods["connector", 3] == "gptq"
+    assert space.methods["connector", 8] == "rtn"
+    plan = space.plan({part.name: 3.0 for part in space.parts}, "three")
+    assert {(rule.bits, rule.method) for rule in plan.rules} == {(3, "gptq")}
+
+
+def test_sizes_of_parts_add_up_to_the_plans(space: PlanSpace) -> None:
+    values = {
+        part.name: float(bits)
+        for part, bits in zip(space.parts, (2, 3, 4, 5, 6, 8, 16, 2, 3, 4), strict=True)
+    }
+    levels = [int(list(space.space.values[0]).index(value)) for value in values.values()]
+    added = sum(float(size[level]) for size, level in zip(space.space.sizes, levels, strict=True))
+    assert added == pytest.approx(sizes([space.plan(values, "mixed")])[0].bpw)
+
+
+def test_a_budget_is_kept_and_beats_uniform_bits(space: PlanSpace) -> None:
+    evaluator = AdditiveEvaluator()
+    report, outcome, pool = search_budget(space, evaluator, 4.0, lookups=10, unit="bpw")
+    uniform = evaluator.evaluate(space.plan({part.name: 4.0 for part in space.parts}, "u"))
+    assert report.best.size <= 4.0
+    kept = (uniform.scores["CIDEr"].value / 6 + uniform.scores["vqa"].value / 0.8) / 2
+    assert report.best.score >= kept - 1e-9
+    found = finalists(space, outcome, pool, UnderBudget(4.0), margin=0.0, count=2)
+    assert found[0].score == pytest.approx(report.best.score)
+    assert len(found) == 2
+    within = finalists(space, outcome, pool, UnderBudget(4.0), margin=0.9, count=1)
+    assert within[0].size < found[0].size
+
+
+def test_a_floor_asks_of_one_score(space: PlanSpace) -> None:
+    report, *_ = search_floor(space, AdditiveEvaluator(), "cider", 0.9, lookups=12, unit="bpw")
+    assert report.best.score >= 0.9
+    assert report.best.size < 8
+    with pytest.raises(InputError, match="no share can be kept"):
+        search_floor(space, AdditiveEvaluator(), "BLEU", 0.9, lookups=12, unit="bpw")
