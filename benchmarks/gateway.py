@@ -1,7 +1,9 @@
 """What the gateway costs: added latency and kept throughput, against the same worker reached directly.
 
 The worker is the stub engine: 128 tokens a stream, one every 10 ms, as a small model on a GPU gives.
-Direct and gateway runs alternate, so that both see the same machine; medians over the rounds count.
+Direct and gateway runs alternate, so that both see the same machine; medians over the rounds count. Where
+the system permits it, all three processes go before other work while ratios are taken: what is measured is
+the gateway, not the wait for a core that other work holds.
 `python -m benchmarks.gateway`
 """
 
@@ -18,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -40,9 +42,9 @@ def main() -> int:
     """Measure, print, and give the exit code."""
     with tempfile.TemporaryDirectory(prefix="bl-") as folder:
         socket = Path(folder) / "stub.sock"
-        with running_stub(socket), running_gateway(socket) as (process, url):
+        with running_stub(socket) as stub, running_gateway(socket) as (process, url):
             gateway = psutil.Process(process.pid)
-            added_ms, kept, errors, used = asyncio.run(measure(f"unix:{socket}", url, gateway))
+            added_ms, kept, errors, used = asyncio.run(measure(f"unix:{socket}", url, gateway, stub.pid))
     holds = added_ms <= MAX_ADDED_MS and kept >= MIN_THROUGHPUT and errors == 0 and used <= MAX_HELD_BYTES
     return Figures(
         "gateway",
@@ -59,13 +61,32 @@ def main() -> int:
 
 
 async def measure(
-    direct_url: str, gateway_url: str, gateway: psutil.Process
+    direct_url: str, gateway_url: str, gateway: psutil.Process, stub: int
 ) -> tuple[float, float, int, int]:
     """Added latency in ms, share of the throughput kept, errors among the held streams, bytes meanwhile."""
     async with opened(direct_url) as direct, opened(gateway_url) as through:
-        added_ms = await added_latency_ms(direct, through)
-        kept = await kept_throughput(direct, through)
-        return added_ms, kept, *await hold_streams(through, gateway)
+        with ahead_of_others(os.getpid(), gateway.pid, stub):
+            added_ms = await added_latency_ms(direct, through)
+            kept = await kept_throughput(direct, through)
+    # Connections of its own: the server may just be closing those that were idle.
+    async with opened(gateway_url) as fresh:
+        return added_ms, kept, *await hold_streams(fresh, gateway)
+
+
+@contextmanager
+def ahead_of_others(*pids: int) -> Iterator[None]:
+    """Schedule these processes before all ordinary work, where that is permitted; say so where it is not."""
+    try:
+        for pid in pids:
+            os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(1))
+    except (PermissionError, AttributeError):
+        print("no priority over other work here: its share of the machine is in the figures")
+    try:
+        yield
+    finally:
+        with suppress(PermissionError, AttributeError):
+            for pid in pids:
+                os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
 
 
 async def added_latency_ms(direct: aiohttp.ClientSession, through: aiohttp.ClientSession) -> float:
@@ -144,7 +165,7 @@ async def opened(url: str) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @contextmanager
-def running_stub(socket: Path) -> Iterator[None]:
+def running_stub(socket: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The stub engine as a process."""
     command = [sys.executable, "-m", "server.stub_engine", "--socket", str(socket), "--name", "stub"]
     with subprocess.Popen(command) as process:
@@ -153,7 +174,7 @@ def running_stub(socket: Path) -> Iterator[None]:
                 time.sleep(0.05)
                 if process.poll() is not None:
                     raise WorkerError("the stub engine ended before it was ready")
-            yield
+            yield process
         finally:
             process.terminate()
 
