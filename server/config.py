@@ -59,6 +59,7 @@ class Limits(Schema):
     `outstanding` counts the requests of one variant that are not answered yet.
     """
 
+    header_bytes: Positive = 32 << 10
     body_bytes: Positive = 32 * MIB
     json_elements: Positive = 100_000
     image_bytes: Positive = 16 * MIB

@@ -18,12 +18,15 @@ from fastapi import FastAPI
 from bitloom.errors import BitloomError, InputError, WorkerError
 from server.app import create_app
 from server.app.access import is_loopback
+from server.app.http_protocol import bounded_protocol
 from server.app.reload import Reread, reload
-from server.config import ServerConfig, Timeouts
+from server.config import ServerConfig
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 2048
+# Longer than clients keep idle connections (OpenAI's 5 s), so that none is closed just as a request comes.
+KEEP_ALIVE_S = 75
 
 
 def serve(config: ServerConfig, announce: Callable[[str], None], reread: Reread | None = None) -> None:
@@ -51,7 +54,7 @@ def serve(config: ServerConfig, announce: Callable[[str], None], reread: Reread 
                 server.should_exit = True
 
         app = create_app(config, on_startup, reread)
-        server = _Server(_uvicorn_config(app, config.timeouts), app)
+        server = _Server(_uvicorn_config(app, config), app)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.serve(sockets=[listener]))
     if faults:
@@ -119,16 +122,18 @@ async def _reload(app: FastAPI) -> None:
         logger.error("the configuration stays as it was: %s", exc)
 
 
-def _uvicorn_config(app: FastAPI, timeouts: Timeouts) -> uvicorn.Config:
+def _uvicorn_config(app: FastAPI, config: ServerConfig) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=bounded_protocol(config.limits.header_bytes),
         lifespan="on",
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=math.ceil(timeouts.drain_s),
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=math.ceil(config.timeouts.drain_s),
     )
 
 
