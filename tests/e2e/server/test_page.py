@@ -9,12 +9,14 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from deploy.names import dashboard_expressions, metric_names
 from deploy.tools import interpreter
 from zoo.scenes import scene
 
@@ -80,6 +82,25 @@ def configuration(folder: Path, variants: dict[str, Path]) -> str:
     return str(file)
 
 
+def traffic(url: str) -> None:
+    """What the live tab has to show: users of the route, a few of them content."""
+    for number in range(24):
+        messages = [{"role": "user", "content": "tokens=3 delay=0.01"}]
+        body = {"model": "llava", "user": str(number), "messages": messages, "max_tokens": 8, "stream": True}
+        answer = post(f"{url}/v1/chat/completions", body)
+        if number % 3 == 0:
+            score = {"request_id": answer["x-request-id"], "score": number % 2}
+            post(f"{url}/v1/feedback", score)
+
+
+def post(url: str, body: dict[str, Any]) -> HTTPMessage:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as response:
+        response.read()
+        headers: HTTPMessage = response.headers
+        return headers
+
+
 def check(seen: dict[str, Any], first: str, second: str) -> None:
     assert seen["outside"] == []
     assert seen["console"] == []
@@ -99,9 +120,21 @@ def check(seen: dict[str, Any], first: str, second: str) -> None:
     assert all(word in variants for word in (first, second, "ready"))
     assert "75.0 %" in routes
     assert f"{first} (control)" in arms
+    requests = [int(line.split("\t")[2]) for line in arms.splitlines()[2:]]
+    assert sum(requests) == 24
     assert "v8-l8" in seen["study"][0]
     wanted = ["tab-compare", "picture", "question", "blind", "tokens", "Ask"]
     assert [each for each in seen["keyboard"] if each in wanted][: len(wanted)] == wanted
+
+
+def check_engine_metrics(url: str) -> None:
+    """Every metric of vLLM that a dashboard names is in the scrape of a real engine, with its variant."""
+    with urllib.request.urlopen(f"{url}/metrics/workers") as response:
+        scrape = response.read().decode()
+    named = {name for name in metric_names(dashboard_expressions()) if name.startswith("vllm:")}
+    assert len(named) == 12
+    assert [name for name in named if f"\n{name}{{" not in scrape] == []
+    assert 'variant="base"' in scrape
 
 
 def votes(url: str) -> dict[str, float]:
@@ -113,8 +146,9 @@ def votes(url: str) -> dict[str, float]:
 
 def test_with_engines_that_are_none(serve: Callable[..., Any], checkpoint: Path, tmp_path: Path) -> None:
     server = serve(configuration(tmp_path, {"a": checkpoint, "b": checkpoint}))
+    traffic(server.url)
     check(visit(server.url, "tokens=6 delay=0.02", tmp_path), "a", "b")
-    assert sum(votes(server.url).values()) == 4
+    assert sum(votes(server.url).values()) == 12
 
 
 @pytest.mark.slow
@@ -127,10 +161,12 @@ def test_with_two_variants_of_tiny_llava_in_vllm(
         pytest.skip(f"{MODEL} has no weights")
     variants = {"base": MODEL, quantized.name: quantized}
     server = serve(configuration(tmp_path, variants), command=None)
+    traffic(server.url)
     seen = visit(server.url, "What is in the picture?", tmp_path)
     check(seen, "base", quantized.name)
     assert all(len(answer.split()) > 2 for answer in seen["open"]["answers"])
     assert "4." in seen["open"]["figures"][1]
+    check_engine_metrics(server.url)
     if PICTURES is not None:
         for path in tmp_path.glob("p*-*.png"):
             shutil.copy(path, Path(PICTURES) / path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -69,3 +70,5 @@ def test_every_alert_is_tested_and_names_its_section_of_the_guide() -> None:
     assert {rule["alert"] for rule in rules} == tested
     for rule in rules:
         assert rule["annotations"]["runbook"] == f"docs/guides/watch.md#{rule['alert'].lower()}"
+    guide = FOLDER.parents[1] / "docs" / "guides" / "watch.md"
+    assert re.findall(r"^### (\w+)$", guide.read_text(), re.MULTILINE) == [rule["alert"] for rule in rules]

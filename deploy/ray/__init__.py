@@ -1,0 +1,1 @@
+"""The same gateway and variants on Ray Serve: `serve run deploy.ray.app:app`."""

@@ -1,0 +1,1 @@
+"""The docs site: pages of `docs/`, and a reference of every module made from its docstrings."""
