@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from eval_client.compare.render import LEGEND
 from eval_client.report.document import Report
 from eval_client.report.examples import Example
-from eval_client.report.repeat import Recipe
+from eval_client.report.repeat import Recipe, recipe_text
 from eval_client.report.sections import Cell, Table
-from eval_client.report.text import markdown_cell, visible
+from eval_client.report.text import markdown_cell
 
 
 def render_markdown(report: Report, pictures: dict[str, str]) -> str:
@@ -66,9 +65,8 @@ def _examples(examples: Sequence[Example]) -> list[str]:
 
 
 def _recipe(recipe: Recipe) -> list[str]:
-    """Command, hashes and settings; a fence longer than any within cannot be closed from inside."""
-    hashes = [f"{entry.sha256}  {entry.path}" for entry in recipe.files]
-    text = "\n".join([visible(recipe.command, 4000), "", *hashes, "", json.dumps(recipe.manifest, indent=2)])
+    """Its text in a fence longer than any within, which cannot be closed from inside."""
+    text = recipe_text(recipe)
     fence = "`" * max(3, 1 + max((len(run) for run in _backticks(text)), default=0))
     return [f"### {markdown_cell(recipe.model)}", "", f"{fence}text", text, fence, ""]
 

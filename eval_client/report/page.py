@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eval_client.compare.render import LEGEND
 from eval_client.report.document import Report
+from eval_client.report.repeat import recipe_text
 from eval_client.report.text import visible
 
 
@@ -44,13 +44,5 @@ def render_page(report: Report, plots: Sequence[Plot]) -> str:
         legend=LEGEND if report.comparisons else "",
         examples=report.examples,
         disagreements=report.disagreements,
-        repeat=[
-            {
-                "name": recipe.model,
-                "command": recipe.command,
-                "text": json.dumps(recipe.manifest, indent=2),
-                "files": recipe.files,
-            }
-            for recipe in report.recipes
-        ],
+        repeat=[{"name": each.model, "text": recipe_text(each)} for each in report.recipes],
     )

@@ -49,7 +49,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class ReportRun:
-    """One run of a report. `size` is None where the model's directory was not given."""
+    """One run of a report. `size` and `model_directory` are None where that directory was not given."""
 
     name: str
     directory: Path
@@ -59,6 +59,7 @@ class ReportRun:
     timed: Sequence[SampleRecord]
     memory: Sequence[MemorySample]
     size: Size | None
+    model_directory: Path | None = None
 
 
 def load_run(directory: Path, sizes: Mapping[str, Path]) -> ReportRun:
@@ -80,6 +81,7 @@ def load_run(directory: Path, sizes: Mapping[str, Path]) -> ReportRun:
         timed=_rows(directory / LATENCY_NAME, SampleRecord),
         memory=_rows(directory / MEMORY_NAME, MemorySample),
         size=None if model is None else model_size(model),
+        model_directory=model,
     )
 
 

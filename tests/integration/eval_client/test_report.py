@@ -78,6 +78,8 @@ async def test_a_report_needs_nothing_from_outside(served: Served, oracle: Oracl
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "16.00" in page
+    assert "bitloom serve fake=" in page
+    assert sha256_file(sizes["fake"] / "model.safetensors") in page
     assert "retrieval: yes_probability" in page
     assert page.count("data:image/png;base64,") >= 3 + 4
     for picture in written[3:]:
