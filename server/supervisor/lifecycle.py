@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,7 +15,8 @@ from server.errors import Conflict
 from server.metrics import Metrics
 from server.supervisor.layout import has_same_layout
 from server.supervisor.local import LocalWorker
-from server.supervisor.placement import DoesNotFit, Place, choose, pools_of, variant_need
+from server.supervisor.need import Need
+from server.supervisor.placement import DoesNotFit, Place, Pool, choose, pools_of, variant_need
 from server.supervisor.state import State
 from server.supervisor.supervisor import Supervisor
 from server.supervisor.worker import Worker
@@ -191,22 +193,34 @@ class Lifecycle:
         need = await asyncio.to_thread(variant_need, variant, self._config.worker, cache)
         need = replace(need, name=name)
         self._supervisor.caches[variant.name] = need.cache_bytes
-        while True:
-            try:
-                place: Place = choose(pools, self._supervisor.places, need)
-            except DoesNotFit:
-                idle = self._idle_longest(variant.name) if self._config.placement.evict else None
-                if idle is None:
-                    raise
-                logger.info("variant %s is evicted for %s", idle.variant.name, name)
-                self._metrics.evictions.labels(idle.variant.name).inc()
-                await self._drain(idle)
-                await self._take_down(idle)
-            else:
-                self._supervisor.places[name] = place
-                return
+        place, evicted = self._choose(pools, need, variant.name)
+        for worker in evicted:
+            logger.info("variant %s is evicted for %s", worker.variant.name, name)
+            self._metrics.evictions.labels(worker.variant.name).inc()
+            await self._drain(worker)
+            await self._take_down(worker)
+        self._supervisor.places[name] = place
 
-    def _idle_longest(self, but: str) -> Worker | None:
+    def _choose(self, pools: Sequence[Pool], need: Need, name: str) -> tuple[Place, list[Worker]]:
+        """A place, and who must leave for it: nobody leaves where that would not make it fit."""
+        places = dict(self._supervisor.places)
+        leaving: list[Worker] = []
+        refusal: DoesNotFit | None = None
+        for idle in [None, *(self._idle_longest(name) if self._config.placement.evict else ())]:
+            if idle is not None and places.pop(idle.variant.name, None) is not None:
+                leaving.append(idle)
+            try:
+                place = choose(pools, places, need)
+            except DoesNotFit as exc:
+                refusal = refusal or exc
+            else:
+                there = self._supervisor.places
+                return place, [each for each in leaving if there[each.variant.name].pool == place.pool]
+        assert refusal is not None
+        raise refusal
+
+    def _idle_longest(self, but: str) -> list[Worker]:
+        """Who may leave, the longest idle first."""
         kept = self._in_routes() | {but}
         idle = [
             worker
@@ -216,7 +230,7 @@ class Lifecycle:
             and worker.state is State.READY
             and worker.gate.outstanding == 0
         ]
-        return min(idle, key=lambda worker: worker.gate.last_used, default=None)
+        return sorted(idle, key=lambda worker: worker.gate.last_used)
 
     def apply(self, config: ServerConfig) -> None:
         """Act under another configuration from now on."""
