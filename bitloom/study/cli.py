@@ -9,6 +9,7 @@ from rich.console import Console
 
 from bitloom.errors import InputError
 from bitloom.schema import Schema
+from bitloom.study.cli_report import command as report
 from bitloom.study.cli_run import command as run
 from bitloom.study.cli_search import command as search
 
@@ -81,13 +82,13 @@ def replay(
     observations = read_observations(results, score=score, features=_names(features), size=size)
     grid = Replay(observations, size)
     if limit is not None:
-        report = grid.under_budget(limit, lookups=lookups)
+        found = grid.under_budget(limit, lookups=lookups)
     else:
-        report = grid.above_floor(parse_floor(floor or "", score), lookups=lookups)
+        found = grid.above_floor(parse_floor(floor or "", score), lookups=lookups)
     if as_json:
-        _print_json(report)
+        _print_json(found)
     else:
-        Console().print(render(report))
+        Console().print(render(found))
 
 
 @command.command(name="plans")
@@ -105,6 +106,7 @@ def plans(grid: str, base: str | None, as_json: bool) -> None:
         console.print(text, markup=False, highlight=False)
 
 
+command.add_command(report)
 command.add_command(run)
 command.add_command(search)
 

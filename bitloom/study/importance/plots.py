@@ -33,15 +33,15 @@ def check_target(path: Path) -> None:
 
 def write_plots(path: Path, analysis: Analysis, observations: Observations) -> None:
     """Write one PNG, or one self-contained HTML page with the picture and the report's flags."""
-    png = _png(_figure(analysis, observations))
+    drawn = png(importance_figure(analysis, observations))
     if path.suffix == ".png":
-        write_atomic(path, png)
+        write_atomic(path, drawn)
         return
     report = analysis.report
     lines = [report.refusal] if report.refusal else []
     notes = "".join(f"<li>{html.escape(line)}</li>" for line in [*lines, *report.flags])
     title = html.escape(f"Importance for {report.score}")
-    picture = base64.b64encode(png).decode()
+    picture = base64.b64encode(drawn).decode()
     write_atomic(
         path,
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>'
@@ -50,7 +50,8 @@ def write_plots(path: Path, analysis: Analysis, observations: Observations) -> N
     )
 
 
-def _figure(analysis: Analysis, observations: Observations) -> Figure:
+def importance_figure(analysis: Analysis, observations: Observations) -> Figure:
+    """Bars with intervals, and a heat map of each pair of features."""
     panels = 1 + len(analysis.interactions)
     columns = min(panels, COLUMNS)
     rows = math.ceil(panels / columns)
@@ -99,7 +100,8 @@ def _ticks(observations: Observations, feature: int) -> list[str]:
     return list(found) if found else [f"{level:g}" for level in observations.levels(feature)]
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return buffer.getvalue()
