@@ -18,7 +18,8 @@ from bitloom.variant import VariantManifest
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "img{max-width:100%}table{border-collapse:collapse}td,th{padding:.2rem .8rem;"
-    "border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}.flag{color:#9a3412}"
+    "border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}"
+    ".flag{color:#9a3412}"
 )
 
 
