@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import aiohttp
-from pydantic import ValidationError
 
 from server.app.admission import Admission
 from server.app.answer import Answer
@@ -23,7 +23,6 @@ from server.experiments.assignment import Assignment, unit_point
 from server.experiments.config import RouteConfig, ShadowConfig
 from server.experiments.outcome import Outcome
 from server.metrics import Metrics
-from server.supervisor.state import State
 from server.supervisor.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -79,7 +78,7 @@ class Shadows:
         """Send a copy in the background, or drop it."""
         worker = self._workers.get(copy.shadow.variant)
         is_full = self._running[copy.route] >= copy.shadow.outstanding
-        if is_full or worker is None or worker.state is not State.READY or copy.is_too_long:
+        if is_full or worker is None or not worker.is_answering or copy.is_too_long:
             self.count(copy, "dropped")
             return
         self._running[copy.route] += 1
@@ -96,18 +95,18 @@ class Shadows:
 
     async def _send(self, copy: ShadowCopy, worker: Worker) -> None:
         try:
-            with self._admission.enter(copy.shadow.variant):
+            with self._admission.enter(copy.shadow.variant), worker.gate.arriving():
                 async with asyncio.timeout(copy.shadow.timeout_s):
-                    text = await _answer_of(copy, worker)
+                    agrees = await _answer_of(copy, worker) == copy.text()
         except RequestError:
             self.count(copy, "dropped")
-        except (aiohttp.ClientError, TimeoutError, ValidationError, OSError) as fault:
+        except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as fault:
             logger.info(
                 "route %s: a shadow request to %s failed (%r)", copy.route, copy.shadow.variant, fault
             )
             self.count(copy, "failed")
         else:
-            self.count(copy, "sent", agrees=text == copy.text())
+            self.count(copy, "sent", agrees=agrees)
         finally:
             self._running[copy.route] -= 1
 
@@ -164,6 +163,10 @@ class ShadowCopy:
 
 async def _answer_of(copy: ShadowCopy, worker: Worker) -> str:
     body = await copy.make_body(copy.shadow.variant)
-    async with worker.client.post(copy.path, body, "shadow") as response:
+    # An id of its own: engines fail when two requests have the same one.
+    async with (
+        worker.gate.passing(copy.route),
+        worker.client.post(copy.path, body, uuid.uuid4().hex) as response,
+    ):
         response.raise_for_status()
         return answer_text(Answer.model_validate_json(await response.content.read(MAX_ANSWER_BYTES + 1)))
