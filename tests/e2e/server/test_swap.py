@@ -99,6 +99,19 @@ def test_the_same_layout_goes_in_place(serve: Serve, checkpoint: Path, other: Pa
     assert len(seen) > 20
     assert all(len(weights) == 1 for weights in seen)
     assert {name for weights in seen for name in weights} == {"model", "other"}
+    _check_an_engine_that_dies_of_the_weights(server.url, checkpoint)
+
+
+def _check_an_engine_that_dies_of_the_weights(url: str, checkpoint: Path) -> None:
+    """It comes back with those it had."""
+    broken = shutil.copytree(checkpoint, checkpoint.parent / "broken")
+    status, answer = call(url, "/admin/variants/a/swap", {"directory": str(broken)})
+    assert (status, answer["error"]["code"]) == (502, "worker_failed")
+    deadline = time.monotonic() + 60
+    while call(url, "/admin/variants/a", method="GET")[1]["state"] != "ready":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert weights_of(url) == {"other"}
 
 
 def test_another_layout_goes_through_a_second_worker(serve: Serve, checkpoint: Path, wider: Path) -> None:
@@ -114,18 +127,7 @@ def test_another_layout_goes_through_a_second_worker(serve: Serve, checkpoint: P
     assert {name for weights in seen for name in weights} == {"model", "wider"}
 
 
-def test_an_engine_that_dies_of_the_weights_comes_back_with_the_old(serve: Serve, checkpoint: Path) -> None:
-    server = serve(f"a={checkpoint}")
-    broken = shutil.copytree(checkpoint, checkpoint.parent / "broken")
-    status, answer = call(server.url, "/admin/variants/a/swap", {"directory": str(broken)})
-    assert (status, answer["error"]["code"]) == (502, "worker_failed")
-    deadline = time.monotonic() + 30
-    while call(server.url, "/admin/variants/a", method="GET")[1]["state"] != "ready":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert weights_of(server.url) == {"model"}
-
-
+@pytest.mark.slow
 def test_a_second_worker_that_does_not_start_changes_nothing(
     serve: Serve, checkpoint: Path, wider: Path
 ) -> None:
@@ -141,6 +143,7 @@ def test_a_second_worker_that_does_not_start_changes_nothing(
     assert weights_of(server.url) == {"model"}
 
 
+@pytest.mark.slow
 def test_variants_come_go_and_come_back(serve: Serve, checkpoint: Path, other: Path) -> None:
     server = serve(f"a={checkpoint}")
     status, answer = call(server.url, "/admin/variants", {"name": "b", "directory": str(other)})
@@ -158,19 +161,50 @@ def test_variants_come_go_and_come_back(serve: Serve, checkpoint: Path, other: P
     assert weights_of(server.url, "b") == {"other"}
     assert call(server.url, "/admin/variants/b", method="DELETE")[0] == 200
     assert call(server.url, "/v1/chat/completions", chat)[0] == 404
+    _check_a_drain(server.url)
 
 
-def test_a_drain_finishes_what_runs_and_refuses_the_rest(serve: Serve, checkpoint: Path) -> None:
-    server = serve(f"a={checkpoint}")
+def _check_a_drain(url: str) -> None:
+    """What runs is finished, the rest refused, until the variant is loaded again."""
     results: list[set[str]] = []
-    thread = threading.Thread(target=lambda: results.append(weights_of(server.url)))
+    thread = threading.Thread(target=lambda: results.append(weights_of(url)))
     thread.start()
-    time.sleep(0.06)
-    status, answer = call(server.url, "/admin/variants/a/drain")
+    while call(url, "/admin/variants/a", method="GET")[1]["outstanding"] == 0 and not results:
+        time.sleep(0.005)
+    status, answer = call(url, "/admin/variants/a/drain")
     assert (status, answer["state"], answer["unfinished"]) == (200, "draining", 0)
     thread.join(10)
     assert results == [{"model"}]
     chat = {"model": "a", "messages": [{"role": "user", "content": "x"}]}
-    assert call(server.url, "/v1/chat/completions", chat)[0] == 503
-    call(server.url, "/admin/variants/a/load")
-    assert call(server.url, "/v1/chat/completions", chat)[0] == 200
+    assert call(url, "/v1/chat/completions", chat)[0] == 503
+    call(url, "/admin/variants/a/load")
+    assert call(url, "/v1/chat/completions", chat)[0] == 200
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_evicts_the_idle_or_is_refused(serve: Serve, checkpoint: Path, other: Path) -> None:
+    text = {"model_type": "llama", "num_hidden_layers": 1, "num_attention_heads": 4, "hidden_size": 256}
+    text |= {"intermediate_size": 512, "vocab_size": 512, "max_position_embeddings": 2048}
+    config = {"architectures": ["LlavaForConditionalGeneration"], "text_config": text}
+    for directory in (checkpoint, other):
+        (directory / "config.json").write_text(json.dumps(config))
+    # Each needs 700 MiB for the engine, 64 for the cache and some: two fit, three do not.
+    budget = {"BITLOOM_SERVE_PLACEMENT": "{memory_bytes: 1800000000, evict: true}"}
+    server = serve(f"a={checkpoint}", f"b={checkpoint}", **budget)
+    weights_of(server.url, "a")
+    status, answer = call(server.url, "/admin/variants", {"name": "c", "directory": str(other)})
+    assert (status, answer["state"]) == (200, "ready")
+    listed = call(server.url, "/admin/variants", method="GET")[1]["variants"]
+    assert {each["name"]: each["state"] for each in listed} == {"a": "ready", "b": "unloaded", "c": "ready"}
+    with urllib.request.urlopen(f"{server.url}/metrics") as response:
+        assert 'bitloom_evictions_total{variant="b"} 1.0' in response.read().decode()
+    (other / "model.safetensors").write_bytes(b"")
+    with (other / "model.safetensors").open("wb") as weights:
+        header = json.dumps({"w": {"dtype": "U8", "shape": [1 << 31], "data_offsets": [0, 1 << 31]}}).encode()
+        weights.write(len(header).to_bytes(8, "little") + header)
+        weights.truncate(8 + len(header) + (1 << 31))
+    status, answer = call(server.url, "/admin/variants", {"name": "d", "directory": str(other)})
+    assert (status, answer["error"]["code"]) == (409, "does_not_fit")
+    assert "d: weights 2,049 + KV cache" in answer["error"]["message"]
+    assert "MiB free" in answer["error"]["message"]
+    assert call(server.url, "/admin/variants/a", method="GET")[1]["state"] == "ready"
