@@ -47,6 +47,8 @@ class SampleRecord(Schema):
     """One request of a run. A failed request has no answer and counts towards no score or latency.
 
     `chunk_times_s` are seconds from sending to each chunk with content; the first is the TTFT.
+    `scorer` names how the answer to a question is scored where that is not VQA accuracy (`gqa:llava`,
+    `pope`), or what a request of retrieval other than about a pair is for (`embedding`, `prior:WEIGHT`).
     `score` is what the request says about a retrieval pair (log-odds or log-likelihood), `caption_id` the
     pair's caption, `embedding` what it says about one side of pairs (base64 of float32, rows of
     `embedding_width`). `error` starts with the kind of the failure (`refused: ...`). `sent_at_s` is Unix
@@ -60,6 +62,7 @@ class SampleRecord(Schema):
     kind: str | None = None
     caption_id: str | None = None
     references: tuple[str, ...] = ()
+    scorer: str | None = None
     request_hash: Sha256
     image_sha256: Sha256
     prompt: str

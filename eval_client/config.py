@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,9 @@ from bitloom.errors import InputError
 from bitloom.results import TASKS, Arrivals, Task
 from bitloom.schema import Schema
 from eval_client.datasets import Limits
+from eval_client.metrics.gqa import GqaVariant
 from eval_client.metrics.vqa import VqaVariant
+from eval_client.prompts import RetrievalMode
 from eval_client.run.arrivals import Load
 from eval_client.slo import parse_slo
 
@@ -28,10 +30,13 @@ class RunConfig(Schema):
     """One evaluation of one model.
 
     `captions`, `questions` and `retrieval` limit images to caption, questions, and images to retrieve,
-    these in closed sets of `shard` candidates. `max_failure_rate` is the share of failed requests above
-    which a run fails. `timed_sequential` and `timed_loaded` are requests of the two timed passes; those of
-    the second arrive as others end, or (`arrivals` poisson, constant) at `rate` a second. `slo` bounds what
-    a good answer may take (`ttft=0.5,tpot=0.05`). `pid` is the server's process where it cannot be found.
+    these in closed sets of `shard` images with up to `candidates` of their captions; of these, where
+    `shortlist` is not 0, only pairs whose embeddings are among so many nearest are scored. `prior_weight`
+    is how much of a caption's likelihood without a picture is taken off in the mode caption_likelihood.
+    `max_failure_rate` is the share of failed requests above which a run fails. `timed_sequential` and
+    `timed_loaded` are requests of the two timed passes; those of the second arrive as others end, or
+    (`arrivals` poisson, constant) at `rate` a second. `slo` bounds what a good answer may take
+    (`ttft=0.5,tpot=0.05`). `pid` is the server's process where it cannot be found.
     """
 
     endpoint: str
@@ -43,9 +48,14 @@ class RunConfig(Schema):
     questions: Count = 1000
     retrieval: Count = 48
     shard: Annotated[int, Field(ge=2)] = 16
+    candidates: Positive = 1
+    retrieval_mode: Literal["auto"] | RetrievalMode = "auto"
+    shortlist: Count = 0
+    prior_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     concurrency: Positive = 8
     prompts: str = "auto"
     vqa_variant: VqaVariant = "official"
+    gqa_variant: GqaVariant = "llava"
     timeout_s: Seconds = 180.0
     stall_s: Seconds = 60.0
     retries: Count = 4
@@ -82,6 +92,7 @@ class RunConfig(Schema):
             questions=self.questions if "vqa" in self.tasks else 0,
             retrieval=self.retrieval if "retrieval" in self.tasks else 0,
             shard=self.shard,
+            candidates=self.candidates,
         )
 
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Protocol
 from PIL import Image, UnidentifiedImageError
 
 from bitloom.errors import DataError
+from eval_client.pins import check_pin
 
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 
@@ -55,10 +57,12 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image in a file, sent as it is."""
+    """An image in a file, sent as it is. `pins` are its folder's hashes by file name, where it has any."""
 
     image_id: str
     path: Path
+    pins: Mapping[str, str] | None = None
+    name: str | None = None
 
     def read(self) -> EncodedImage:
         """Bytes of the file; only its header is looked at. Raises DataError."""
@@ -69,6 +73,7 @@ class ImageFile:
                 f"{self.path}: image {self.image_id} cannot be read ({exc.strerror}); "
                 "expected the file that the annotations name: check the image folder"
             ) from exc
+        check_pin(self.path, content, self.pins, self.name)
         try:
             with Image.open(io.BytesIO(content)) as image:
                 name = image.format

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from bitloom.errors import InputError
 from bitloom.schema import Schema
 
-RetrievalMode = Literal["yes_probability", "caption_likelihood"]
+RetrievalMode = Literal["image_text_matching", "yes_probability", "caption_likelihood", "embeddings"]
 Tokens = Annotated[int, Field(ge=1)]
 
 

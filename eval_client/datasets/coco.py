@@ -13,7 +13,8 @@ from eval_client.datasets.folder import ImageFolder
 from eval_client.datasets.model import Candidate, CaptionItem, Shard
 
 EXPECTED = (
-    "the COCO captions format: {'images': [{'id', 'file_name'}], 'annotations': [{'image_id', 'caption'}]}"
+    "the COCO captions format: {'images': [{'id', 'file_name'}], 'annotations': [{'image_id', 'caption'}]}, "
+    "which is captions_val2014.json or captions_val2017.json of cocodataset.org"
 )
 _log = logging.getLogger(__name__)
 
@@ -61,8 +62,8 @@ def parse_captions(path: Path, document: Any, folder: ImageFolder) -> list[Capti
     ]
 
 
-def caption_shards(items: tuple[CaptionItem, ...], size: int) -> tuple[Shard, ...]:
-    """Shards of `size` images with one caption each; what does not fill a shard is left out.
+def caption_shards(items: tuple[CaptionItem, ...], size: int, candidates: int = 1) -> tuple[Shard, ...]:
+    """Shards of `size` images with up to `candidates` captions each; what fills no shard is left out.
 
     Recall depends on the number of candidates, so all shards are equally large; fewer than `size` images
     make one smaller shard.
@@ -71,11 +72,15 @@ def caption_shards(items: tuple[CaptionItem, ...], size: int) -> tuple[Shard, ..
     if size < 2:
         return ()
     starts = range(0, len(items) - size + 1, size)
-    return tuple(_shard(items[start : start + size]) for start in starts)
+    return tuple(_shard(items[start : start + size], candidates) for start in starts)
 
 
-def _shard(items: tuple[CaptionItem, ...]) -> Shard:
+def _shard(items: tuple[CaptionItem, ...], candidates: int) -> Shard:
     return Shard(
         images=tuple(item.image for item in items),
-        captions=tuple(Candidate(item.image.image_id, 0, item.references[0]) for item in items),
+        captions=tuple(
+            Candidate(item.image.image_id, number, text)
+            for item in items
+            for number, text in enumerate(item.references[:candidates])
+        ),
     )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from bitloom.errors import DataError
 from bitloom.schema import describe
+from eval_client.pins import check_pin, read_pins
 
 Item = TypeVar("Item")
 Model = TypeVar("Model", bound=BaseModel)
@@ -25,15 +26,27 @@ class ForeignModel(BaseModel):
 
 
 def read_json(path: Path, expected: str) -> Any:
-    """The document in a `.json` or `.json.gz` file. Raises DataError saying what was `expected` there."""
+    """The document in a `.json`, `.jsonl` or `.json.gz` file. DataError saying what was `expected` there."""
     try:
         content = path.read_bytes()
+        check_pin(path, content, read_pins(path.parent))
         text = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-        return json.loads(text)
+        return _parse_text(text)
     except OSError as exc:
         raise DataError(f"{path}: cannot be read ({exc.strerror or exc}); expected {expected}") from exc
     except (ValueError, EOFError) as exc:
         raise DataError(f"{path}: not valid JSON ({exc}); expected {expected}") from exc
+
+
+def _parse_text(text: bytes) -> Any:
+    """One document, or a list of those that stand one a line (JSON lines)."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as exc:
+        lines = [line for line in text.split(b"\n") if line.strip()]
+        if exc.msg != "Extra data" or len(lines) < 2:
+            raise
+        return [json.loads(line) for line in lines]
 
 
 def parse_list(path: Path, model: type[Model], records: object, expected: str) -> list[Model]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bitloom.errors import DataError
 from eval_client.images import ImageFile
+from eval_client.pins import read_pins
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
@@ -19,6 +20,7 @@ class ImageFolder:
         if not root.is_dir():
             raise DataError(f"{root}: no such folder; expected the images that the annotations name")
         self.root = root
+        self._pins = read_pins(root)
         self._by_name: dict[str, Path] = {}
         for path in sorted(root.iterdir()):
             if path.suffix.lower() in SUFFIXES:
@@ -36,7 +38,7 @@ class ImageFolder:
                 f"{self.root}: no image {image_id}: expected {looked_for} ({', '.join(SUFFIXES)}); "
                 "get the images that belong to the annotations"
             )
-        return ImageFile(image_id, path)
+        return ImageFile(image_id, path, self._pins, path.relative_to(self.root).as_posix())
 
 
 def _names(path: Path) -> list[str]:

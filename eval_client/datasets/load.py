@@ -2,24 +2,41 @@
 
 scenes:SPLIT                         drawn scenes
 coco:CAPTIONS:IMAGES                 COCO captions format and its image folder
+karpathy:FILE:IMAGES[:SPLIT]         Karpathy's file of COCO or Flickr30k; split `test` where none is named
 vqa:QUESTIONS:ANNOTATIONS:IMAGES     VQA format; vqa:MERGED:IMAGES where they are one list
-DIRECTORY                            whatever of these formats the directory holds, images beside the
-                                     files or in `images/`
+gqa:QUESTIONS:IMAGES                 GQA's balanced questions
+textvqa:FILE:IMAGES                  TextVQA
+vizwiz:FILE:IMAGES                   VizWiz
+pope:FILE:IMAGES                     POPE
+DIRECTORY                            whatever COCO captions and VQA files the directory holds, images
+                                     beside the files or in `images/`
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bitloom.errors import DataError
-from eval_client.datasets import coco, vqa
+from eval_client.datasets import coco, gqa, karpathy, pope, textvqa, vqa
+from eval_client.datasets.directory import load_directory
 from eval_client.datasets.documents import pick, read_json
-from eval_client.datasets.folder import SUFFIXES, ImageFolder
-from eval_client.datasets.model import CaptionItem, Dataset, Limits, QuestionItem
+from eval_client.datasets.folder import ImageFolder
+from eval_client.datasets.model import CaptionItem, Dataset, Limits, QuestionItem, Scorer
 from eval_client.datasets.scenes import load_scenes
 
-FORMS = "scenes:SPLIT, coco:CAPTIONS:IMAGES, vqa:QUESTIONS:ANNOTATIONS:IMAGES or a directory"
+FORMS = (
+    "scenes:SPLIT, coco:CAPTIONS:IMAGES, karpathy:FILE:IMAGES[:SPLIT], vqa:QUESTIONS:ANNOTATIONS:IMAGES, "
+    "gqa|textvqa|vizwiz|pope:FILE:IMAGES or a directory"
+)
+_Parse = Callable[[Path, Any, ImageFolder], list[QuestionItem]]
+_QUESTIONS: dict[str, tuple[_Parse, str, Scorer]] = {
+    "gqa": (gqa.parse_gqa, gqa.EXPECTED, "gqa"),
+    "textvqa": (textvqa.parse_textvqa, textvqa.EXPECTED_TEXTVQA, "vqa"),
+    "vizwiz": (textvqa.parse_vizwiz, textvqa.EXPECTED_VIZWIZ, "vqa"),
+    "pope": (pope.parse_pope, pope.EXPECTED, "pope"),
+}
 
 
 def load_dataset(spec: str, limits: Limits) -> Dataset:
@@ -33,11 +50,20 @@ def load_dataset(spec: str, limits: Limits) -> Dataset:
     if kind == "coco":
         captions, images = _paths(spec, rest, 2)
         items = coco.parse_captions(captions, read_json(captions, coco.EXPECTED), ImageFolder(images))
-        return _cut(spec, "coco", items, [], limits)
+        return cut(spec, "coco", items, [], limits)
+    if kind == "karpathy":
+        return _load_karpathy(spec, rest, limits)
     if kind == "vqa":
-        return _cut(spec, "vqa", [], _load_vqa(spec, rest), limits)
+        return cut(spec, "vqa", [], _load_vqa(spec, rest), limits)
+    if kind in _QUESTIONS:
+        parse, expected, scorer = _QUESTIONS[kind]
+        path, images = _paths(spec, rest, 2)
+        questions = parse(path, read_json(path, expected), ImageFolder(images))
+        return cut(spec, kind, [], questions, limits, scorer)
     if Path(spec).is_dir():
-        return _load_directory(Path(spec), limits)
+        root = Path(spec)
+        found = load_directory(root, FORMS)
+        return cut(str(root), "folder", found.captions, found.questions, limits)
     raise DataError(f"data {spec!r}: neither a directory nor a known form; expected {FORMS}")
 
 
@@ -46,6 +72,16 @@ def _paths(spec: str, rest: str, count: int) -> list[Path]:
     if len(parts) != count or not all(parts):
         raise DataError(f"data {spec!r}: {len(parts)} paths, expected {count}; the forms are {FORMS}")
     return [Path(part) for part in parts]
+
+
+def _load_karpathy(spec: str, rest: str, limits: Limits) -> Dataset:
+    paths, split = rest, karpathy.DEFAULT_SPLIT
+    if rest.count(":") == 2:
+        paths, _, split = rest.rpartition(":")
+    path, images = _paths(spec, paths, 2)
+    document = read_json(path, karpathy.EXPECTED)
+    items = karpathy.parse_karpathy(path, document, ImageFolder(images), split)
+    return cut(spec, str(document.get("dataset", "karpathy")), items, [], limits)
 
 
 def _load_vqa(spec: str, rest: str) -> list[QuestionItem]:
@@ -62,48 +98,24 @@ def _load_vqa(spec: str, rest: str) -> list[QuestionItem]:
     )
 
 
-def _load_directory(root: Path, limits: Limits) -> Dataset:
-    """Everything in a directory that is in a known format; other JSON files are passed over."""
-    folder = ImageFolder(root / "images" if (root / "images").is_dir() else root)
-    documents: dict[Path, Any] = {
-        path: read_json(path, "annotations") for path in sorted(root.glob("*.json"))
-    }
-    captions: list[CaptionItem] = []
-    questions: list[QuestionItem] = []
-    for path in _only_one(root, "captions", documents, coco.is_captions):
-        captions = coco.parse_captions(path, documents[path], folder)
-    for path in _only_one(root, "questions with answers", documents, vqa.is_merged):
-        questions = vqa.parse_merged(path, documents[path], folder)
-    for path in _only_one(root, "questions", documents, vqa.is_questions):
-        answers = _only_one(root, "answers", documents, vqa.is_annotations)
-        if not answers:
-            raise DataError(f"{root}: {path.name} has questions, but no file answers; expected {FORMS}")
-        questions = vqa.parse_pair(path, documents[path], answers[0], documents[answers[0]], folder)
-    if not captions and not questions:
-        raise DataError(
-            f"{root}: no captions or questions in its {len(documents)} JSON files; expected {coco.EXPECTED}, "
-            f"or {vqa.EXPECTED_MERGED}, with images ({', '.join(SUFFIXES)}) beside them or in images/"
-        )
-    return _cut(str(root), "folder", captions, questions, limits)
-
-
-def _only_one(root: Path, what: str, documents: dict[Path, Any], is_format: Any) -> list[Path]:
-    found = [path for path, document in documents.items() if is_format(document)]
-    if len(found) > 1:
-        names = " and ".join(path.name for path in found)
-        raise DataError(f"{root}: {names} both hold {what}; name the one to use: {FORMS}")
-    return found
-
-
-def _cut(
-    name: str, kind: str, captions: list[CaptionItem], questions: list[QuestionItem], limits: Limits
+def cut(
+    name: str,
+    kind: str,
+    captions: list[CaptionItem],
+    questions: list[QuestionItem],
+    limits: Limits,
+    scorer: Scorer = "vqa",
 ) -> Dataset:
+    """As much of captions and questions as the limits say."""
     return Dataset(
         name=name,
         kind=kind,
         captions=pick(captions, limits.captions, lambda item: item.image.image_id),
         questions=pick(questions, limits.questions, lambda item: item.question_id),
         shards=coco.caption_shards(
-            pick(captions, limits.retrieval, lambda item: item.image.image_id), limits.shard
+            pick(captions, limits.retrieval, lambda item: item.image.image_id),
+            limits.shard,
+            limits.candidates,
         ),
+        scorer=scorer,
     )

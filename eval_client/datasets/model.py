@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from eval_client.images import ImageSource
+
+Scorer = Literal["vqa", "gqa", "pope"]
+"""How answers to a data set's questions are scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Dataset:
     captions: tuple[CaptionItem, ...] = ()
     questions: tuple[QuestionItem, ...] = ()
     shards: tuple[Shard, ...] = ()
+    scorer: Scorer = "vqa"
 
     def images(self) -> dict[str, ImageSource]:
         """All images by their id."""
@@ -70,10 +75,12 @@ class Dataset:
 class Limits:
     """At most how much of a data set a run uses: images to caption, questions, images to retrieve.
 
-    A retrieval shard has `shard` images; each is matched with the captions of all.
+    A retrieval shard has `shard` images, each with up to `candidates` of its captions; each image is
+    matched with the captions of all.
     """
 
     captions: int
     questions: int
     retrieval: int
     shard: int
+    candidates: int = 1

@@ -32,6 +32,7 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     assistant: str | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: NO_OPTIONS)
+    path: str = "chat/completions"
 
     def body(self, *, is_stream: bool) -> bytes:
         """The JSON of the request."""
@@ -77,7 +78,7 @@ class ChatReply:
     """What an endpoint answered. Times are seconds since the request was sent, at `sent_at_s` (Unix time).
 
     `top_logprobs` are the likeliest first tokens, `prompt_logprobs` the prompt's tokens, where the request
-    asked for them and the endpoint gave them.
+    asked for them and the endpoint gave them; `score` and `embedding` are what a match or an embedding got.
     """
 
     text: str
@@ -88,3 +89,5 @@ class ChatReply:
     end_s: float
     top_logprobs: tuple[TokenLogprob, ...] | None = None
     prompt_logprobs: tuple[TokenLogprob, ...] | None = None
+    score: float | None = None
+    embedding: tuple[tuple[float, ...], ...] | None = None

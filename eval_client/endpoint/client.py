@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import aiohttp
 
 from eval_client.endpoint.chat import ChatReply, ChatRequest
+from eval_client.endpoint.pooling import EmbeddingRequest, MatchRequest, parse_pooling
 from eval_client.endpoint.replies import StreamedReply, error_message, parse_reply
 from eval_client.endpoint.sse import EventParser
 from eval_client.errors import RequestError
@@ -40,7 +41,7 @@ class ChatClient:
         self, session: aiohttp.ClientSession, endpoint: str, *, timeout_s: float, stall_s: float
     ) -> None:
         self._session = session
-        self._url = f"{endpoint}/chat/completions"
+        self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._stream_limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=stall_s)
         self._whole_limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
@@ -49,7 +50,7 @@ class ChatClient:
         """The reply to a request, streamed: its chunks are timed. Raises RequestError."""
         body = request.body(is_stream=True)
         sent_at_s, start = time.time(), time.perf_counter()
-        async with self._post(body, self._stream_limits) as response:
+        async with self._post(request.path, body, self._stream_limits) as response:
             if not response.content_type.startswith("text/event-stream"):
                 raise _not_a_stream(response.content_type, await _read(response))
             parser, reply = EventParser(), StreamedReply(sent_at_s)
@@ -69,18 +70,27 @@ class ChatClient:
         """The reply to a request, in one piece: with log-probabilities, without chunk times."""
         body = request.body(is_stream=False)
         sent_at_s, start = time.time(), time.perf_counter()
-        async with self._post(body, self._whole_limits) as response:
+        async with self._post(request.path, body, self._whole_limits) as response:
             content = await _read(response)
             return parse_reply(content, sent_at_s, time.perf_counter() - start)
 
+    async def pool(self, request: MatchRequest | EmbeddingRequest) -> ChatReply:
+        """The score or the vectors that a model gives instead of an answer. Raises RequestError."""
+        body = request.body(is_stream=False)
+        sent_at_s, start = time.time(), time.perf_counter()
+        async with self._post(request.path, body, self._whole_limits) as response:
+            content = await _read(response)
+            return parse_pooling(content, sent_at_s, time.perf_counter() - start)
+
     @asynccontextmanager
     async def _post(
-        self, body: bytes, limits: aiohttp.ClientTimeout
+        self, path: str, body: bytes, limits: aiohttp.ClientTimeout
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        url = f"{self._endpoint}/{path}"
         with translated():
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._session.post(self._url, data=body, headers=_JSON, timeout=limits) as response,
+                self._session.post(url, data=body, headers=_JSON, timeout=limits) as response,
             ):
                 if response.status != 200:
                     raise _refusal(response, await _read(response))

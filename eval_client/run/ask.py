@@ -11,8 +11,9 @@ from bitloom.results import SampleRecord
 from eval_client.endpoint import ChatClient, ChatReply, ChatRequest
 from eval_client.errors import RequestError
 from eval_client.images import EncodedImage
+from eval_client.tasks.embeddings import EMBEDDING, pack
 from eval_client.tasks.pairs import pair_score
-from eval_client.tasks.samples import Sample
+from eval_client.tasks.samples import AnyRequest, Sample
 
 _SLOW_KINDS = {"timeout", "stalled"}
 _LONGEST_WAIT_S = 30.0
@@ -64,27 +65,35 @@ async def ask(
             return _answered(sample, request, reply, score, attempt)
 
 
-async def _send(client: ChatClient, sample: Sample, request: ChatRequest) -> ChatReply:
+async def _send(client: ChatClient, sample: Sample, request: AnyRequest) -> ChatReply:
     """Pairs need log-probabilities, which come whole; answers are streamed, so that they are timed."""
+    if not isinstance(request, ChatRequest):
+        return await client.pool(request)
     if sample.mode is None:
         return await client.stream(request)
     return await client.complete(request)
 
 
 def _score(sample: Sample, reply: ChatReply) -> float | None:
+    if sample.scorer == EMBEDDING:
+        if reply.embedding is None:
+            raise RequestError("garbage", "the reply has no embedding", is_transient=False)
+        return None
     if sample.mode is None or sample.candidate is None:
         return None
     return pair_score(sample.mode, reply, sample.candidate)
 
 
 def _answered(
-    sample: Sample, request: ChatRequest, reply: ChatReply, score: float | None, retries: int
+    sample: Sample, request: AnyRequest, reply: ChatReply, score: float | None, retries: int
 ) -> SampleRecord:
     return SampleRecord(
         **_identity(sample, request),
         state="answered",
         answer=reply.text,
         score=score,
+        embedding=pack(reply.embedding) if reply.embedding else None,
+        embedding_width=len(reply.embedding[0]) if reply.embedding else None,
         error=None,
         finish_reason=reply.finish_reason,
         usage=reply.usage,
@@ -96,7 +105,7 @@ def _answered(
 
 
 def _failed(
-    sample: Sample, request: ChatRequest, error: RequestError, sent_at_s: float, retries: int
+    sample: Sample, request: AnyRequest, error: RequestError, sent_at_s: float, retries: int
 ) -> SampleRecord:
     return SampleRecord(
         **_identity(sample, request),
@@ -112,7 +121,7 @@ def _failed(
     )
 
 
-def _identity(sample: Sample, request: ChatRequest) -> dict[str, object]:
+def _identity(sample: Sample, request: AnyRequest) -> dict[str, object]:
     """The fields of a record that do not depend on how the request ended."""
     return {
         "sample_id": sample.sample_id,
@@ -121,6 +130,7 @@ def _identity(sample: Sample, request: ChatRequest) -> dict[str, object]:
         "kind": sample.kind,
         "caption_id": sample.candidate.caption_id if sample.candidate else None,
         "references": sample.references,
+        "scorer": sample.scorer,
         "request_hash": request.hash,
         "image_sha256": request.image.sha256,
         "prompt": sample.prompt,

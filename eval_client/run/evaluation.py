@@ -68,7 +68,8 @@ async def evaluate(
                 return finished
             run = _Run(config, endpoint, session, client, planned, out, progress)
             measured = await run.measure(journal)
-            records = [journal.records[sample.sample_id] for sample in planned.samples]
+            asked = [*planned.samples, *planned.shortlisted(journal.records)]
+            records = [journal.records[sample.sample_id] for sample in asked]
     return run.conclude(records, measured)
 
 
@@ -103,12 +104,14 @@ class _Run:
             self.progress.note(note)
         path = self.out / MEMORY_NAME
         async with sampling(source, path, QUALITY_PERIOD_S) as asking:
-            await self._ask_all(journal)
+            await self._ask_all(journal, self.planned.samples)
+            if more := self.planned.shortlisted(journal.records):
+                await self._ask_all(journal, more)
         async with sampling(source, path, TIMED_PERIOD_S) as timing:
             latency = await self._time()
         return _Measured(tuple(latency), summarise(source, asking + timing), tuple(notes))
 
-    async def _ask_all(self, journal: Journal) -> None:
+    async def _ask_all(self, journal: Journal, samples: Sequence[Sample]) -> None:
         config = self.config
         policy = RetryPolicy(config.retries, config.backoff_s)
         images = ImageCache(IMAGES_KEPT)
@@ -118,7 +121,7 @@ class _Run:
 
         try:
             await run_quality(
-                self.planned.samples,
+                samples,
                 journal,
                 ask_one,
                 partial(is_answering, self.session, self.endpoint),
@@ -127,7 +130,7 @@ class _Run:
                 max_failure_rate=config.max_failure_rate,
             )
         except RunStoppedError as exc:
-            kept = f"{len(journal.answered)} of {len(self.planned.samples)} answers are kept in {self.out}"
+            kept = f"{len(journal.answered)} of {len(samples)} answers are kept in {self.out}"
             raise RunStoppedError(f"{exc}. {kept}: run the same command again to resume") from exc
 
     async def _time(self) -> list[LatencyPass]:

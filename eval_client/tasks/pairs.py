@@ -5,16 +5,20 @@ log P(yes) - log P(no) of the first token. An endpoint lists only the likeliest 
 among them gets the smallest listed log-probability, an upper bound. Where both are missing the score is 0.
 
 caption_likelihood: the caption is given as the answer to the caption prompt, and the score is its mean
-log-probability per token. No prior of the language alone is taken off.
+log-probability per token. A share of what the language alone makes of it, the same mean about a grey
+picture, may be taken off (VisualGPTScore, arXiv 2306.01879): `tasks/pair_scores.py`.
+
+image_text_matching: the endpoint's own score of the pair (BLIP-2's matching head). embeddings: no score of
+pairs at all, but vectors of both sides: `tasks/embeddings.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from eval_client.datasets import Candidate, Shard
-from eval_client.endpoint import ChatClient, ChatReply, TokenLogprob
+from eval_client.endpoint import ChatClient, ChatReply, ChatRequest, TokenLogprob
 from eval_client.errors import RequestError
 from eval_client.prompts import PromptSet, RetrievalMode
 from eval_client.tasks.samples import pair_sample
@@ -25,6 +29,10 @@ _SPACES = str.maketrans("", "", " \t\r\n\u2581\u0120\u010a")
 
 def pair_score(mode: RetrievalMode, reply: ChatReply, candidate: Candidate) -> float:
     """The pair's score in this mode. Raises RequestError where the reply has no log-probabilities."""
+    if mode == "image_text_matching":
+        if reply.score is None:
+            raise RequestError("garbage", "the reply has no score of the pair", is_transient=False)
+        return reply.score
     if mode == "yes_probability":
         if reply.top_logprobs is None:
             raise RequestError("garbage", "the reply has no log-probabilities", is_transient=False)
@@ -62,18 +70,16 @@ def mean_log_likelihood(tokens: tuple[TokenLogprob, ...], caption: str) -> float
 
 
 async def probe_mode(
-    client: ChatClient, model: str, prompts: PromptSet, shard: Shard
+    client: ChatClient, model: str, modes: Sequence[RetrievalMode], prompts: PromptSet, shard: Shard
 ) -> tuple[RetrievalMode | None, str]:
-    """The first of the prompt set's modes that this endpoint can, and why not the ones before.
+    """The first of the modes that this endpoint can, and why not the ones before.
 
     A refused connection or an error of the server is raised as RequestError: it says nothing about modes.
     """
-    image, candidate = shard.images[0], shard.captions[0]
     reasons = []
-    for mode in prompts.retrieval_modes:
-        request = pair_sample(image, candidate, prompts, mode).request(model, image.read())
+    for mode in modes:
         try:
-            pair_score(mode, await client.complete(request), candidate)
+            await _try_mode(client, model, mode, prompts, shard)
         except RequestError as exc:
             if exc.is_transient:
                 raise
@@ -81,6 +87,22 @@ async def probe_mode(
         else:
             return mode, "; ".join(reasons)
     return None, "; ".join(reasons)
+
+
+async def _try_mode(
+    client: ChatClient, model: str, mode: RetrievalMode, prompts: PromptSet, shard: Shard
+) -> None:
+    """Ask about one pair. Raises RequestError."""
+    image, candidate = shard.images[0], shard.captions[0]
+    request = pair_sample(image, candidate, prompts, mode).request(model, image.read())
+    if isinstance(request, ChatRequest):
+        pair_score(mode, await client.complete(request), candidate)
+        return
+    reply = await client.pool(request)
+    if mode == "image_text_matching":
+        pair_score(mode, reply, candidate)
+    elif reply.embedding is None:
+        raise RequestError("garbage", "the reply has no embedding", is_transient=False)
 
 
 def _spelling(text: str) -> str:

@@ -8,13 +8,22 @@ from typing import Any
 
 from bitloom.results import Task
 from eval_client.datasets import Candidate, Dataset
+from eval_client.datasets.model import Scorer
 from eval_client.endpoint.chat import NO_OPTIONS, ChatRequest
+from eval_client.endpoint.pooling import EmbeddingRequest, MatchRequest
 from eval_client.images import EncodedImage, ImageSource
+from eval_client.metrics.gqa import GqaVariant
 from eval_client.prompts import PromptSet, RetrievalMode
 
 TOP_LOGPROBS = 20
+AnyRequest = ChatRequest | MatchRequest | EmbeddingRequest
 _FIRST_TOKEN: Mapping[str, Any] = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
 _PROMPT_TOKENS: Mapping[str, Any] = {"prompt_logprobs": 0}
+_OPTIONS: Mapping[RetrievalMode | None, Mapping[str, Any]] = {
+    None: NO_OPTIONS,
+    "yes_probability": _FIRST_TOKEN,
+    "caption_likelihood": _PROMPT_TOKENS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +38,18 @@ class Sample:
     stop: tuple[str, ...] = ()
     kind: str | None = None
     references: tuple[str, ...] = ()
+    scorer: str | None = None
     candidate: Candidate | None = None
     mode: RetrievalMode | None = None
     assistant: str | None = None
 
-    def request(self, model: str, image: EncodedImage) -> ChatRequest:
+    def request(self, model: str, image: EncodedImage) -> AnyRequest:
         """The request that asks it, with the image as read."""
-        options = {None: NO_OPTIONS, "yes_probability": _FIRST_TOKEN, "caption_likelihood": _PROMPT_TOKENS}
+        text = self.candidate.text if self.candidate else None
+        if self.mode == "image_text_matching" and text is not None:
+            return MatchRequest(model, image, text)
+        if self.mode == "embeddings":
+            return EmbeddingRequest(model, image, text)
         return ChatRequest(
             model=model,
             image=image,
@@ -43,7 +57,7 @@ class Sample:
             max_tokens=self.max_tokens,
             stop=self.stop,
             assistant=self.assistant,
-            options=options[self.mode],
+            options=_OPTIONS[self.mode],
         )
 
 
@@ -63,8 +77,9 @@ def caption_samples(dataset: Dataset, prompts: PromptSet) -> list[Sample]:
     ]
 
 
-def question_samples(dataset: Dataset, prompts: PromptSet) -> list[Sample]:
-    """One sample a question."""
+def question_samples(dataset: Dataset, prompts: PromptSet, gqa_variant: GqaVariant = "llava") -> list[Sample]:
+    """One sample a question; it names its scorer where that is not VQA accuracy."""
+    scorers: dict[Scorer, str | None] = {"vqa": None, "gqa": f"gqa:{gqa_variant}", "pope": "pope"}
     return [
         Sample(
             sample_id=f"vqa/{item.question_id}",
@@ -75,6 +90,7 @@ def question_samples(dataset: Dataset, prompts: PromptSet) -> list[Sample]:
             stop=prompts.stop,
             kind=item.kind,
             references=item.answers,
+            scorer=scorers[dataset.scorer],
         )
         for item in dataset.questions
     ]

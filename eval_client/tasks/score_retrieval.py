@@ -15,6 +15,7 @@ import numpy as np
 
 from bitloom.results import SampleRecord, SampleScore
 from eval_client.metrics.retrieval import DEFAULT_KS, RecallAtK, score_retrieval
+from eval_client.tasks.pair_scores import scored_pairs
 from eval_client.tasks.scores import TaskScores, share_score
 
 Pairs = Mapping[str, Mapping[str, SampleRecord]]
@@ -35,7 +36,7 @@ class _Query:
 def score_pairs(records: Sequence[SampleRecord], seed: int) -> TaskScores:
     """Recall over all complete shards of the records."""
     pairs: dict[str, dict[str, SampleRecord]] = defaultdict(dict)
-    for record in records:
+    for record in scored_pairs(records):
         if record.caption_id is not None:
             pairs[record.image_id][record.caption_id] = record
     shards = _shards(pairs)

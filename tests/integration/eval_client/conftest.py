@@ -44,6 +44,9 @@ class FakeEndpoint:
         self.has_logprobs = True
         self.delay_s = 0.0
         self.metrics: str | None = None
+        self.pool: Callable[[str, dict[str, Any]], dict[str, Any] | None] = lambda path, body: None
+        self.prompt_logprobs: Callable[[Asked], list[Any]] | None = None
+        self.pooled: list[str] = []
         self._attempts: Counter[tuple[str, str]] = Counter()
 
     def app(self) -> web.Application:
@@ -51,6 +54,7 @@ class FakeEndpoint:
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/{path:score|embeddings}", self._pool)
         return app
 
     def times_asked(self) -> Counter[tuple[str, str]]:
@@ -61,6 +65,12 @@ class FakeEndpoint:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(status=404) if self.metrics is None else web.Response(text=self.metrics)
+
+    async def _pool(self, request: web.Request) -> web.Response:
+        path = request.match_info["path"]
+        self.pooled.append(path)
+        entry = self.pool(path, await request.json())
+        return web.Response(status=404) if entry is None else web.json_response({"data": [entry]})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         asked = self._read(await request.json())
@@ -94,7 +104,9 @@ class FakeEndpoint:
             top: list[dict[str, Any]] = [{"token": text, "logprob": -0.1}, {"token": other, "logprob": -2.5}]
             choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
         usage = {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11}
-        return {"id": "x", "object": "chat.completion", "model": MODEL, "choices": [choice], "usage": usage}
+        extra = {} if self.prompt_logprobs is None else {"prompt_logprobs": self.prompt_logprobs(asked)}
+        head = {"id": "x", "object": "chat.completion", "model": MODEL}
+        return {**head, "choices": [choice], "usage": usage, **extra}
 
     async def _stream(
         self, request: web.Request, text: str, *, until: int | None = None, gap_s: float = 0.0
