@@ -66,8 +66,8 @@ def _identity(run: ReportRun) -> ComparedRun:
 
 def _same_answers(runs: PairedRuns) -> list[str]:
     """How many answers are letter by letter the same, where any is text."""
-    pairs = [(record, runs.b.answers[name]) for name, record in runs.a.answers.items()]
-    texts = [(a.answer, b.answer) for a, b in pairs if a.score is None and a.answer is not None]
+    own = [record for record in runs.a.answers.values() if record.task != "retrieval"]
+    texts = [(a.answer, runs.b.answers[a.sample_id].answer) for a in own if a.answer is not None]
     if not texts:
         return []
     return [f"{sum(a == b for a, b in texts)} of {len(texts)} answers are the same text"]

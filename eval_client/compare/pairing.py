@@ -11,6 +11,9 @@ from bitloom.errors import InputError
 from bitloom.results import RunPlan, SampleRecord
 from eval_client.report.runs import ReportRun
 
+SHORTLIST = "retrieval_shortlist"
+"""The mode of a run that scored only pairs near each other in the model's own embeddings."""
+
 _MAY_DIFFER = {"schema_version", "model", "model_card", "limits", "seed"}
 _WORDS = {
     "dataset": "data sets",
@@ -43,7 +46,7 @@ def pair_runs(first: ReportRun, second: ReportRun) -> PairedRuns:
     if a.resolve() == b.resolve():
         raise InputError(f"{a}: given twice; give the results directories of two runs")
     check_plans(a, first.manifest.plan, b, second.manifest.plan)
-    _check_samples(a, first.answers, b, second.answers)
+    _check_samples(a, _fixed(first), b, _fixed(second))
     return PairedRuns(first, second, tuple(_notes(first, second)))
 
 
@@ -70,6 +73,13 @@ def _difference(own: Any, other: Any) -> str:
 def _short(value: Any) -> str:
     shown = repr(value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
+
+
+def _fixed(run: ReportRun) -> Mapping[str, SampleRecord]:
+    """What must be the same: all but the pairs of a shortlist, which every model draws up for itself."""
+    if SHORTLIST not in run.manifest.plan.modes:
+        return run.answers
+    return {name: record for name, record in run.answers.items() if record.task != "retrieval"}
 
 
 def _check_samples(

@@ -18,6 +18,8 @@ QUALITY = (
     ("CIDEr", "captioning: CIDEr-D"),
     ("text_to_image_R@1", "retrieval: text to image R@1"),
     ("vqa_accuracy", "question answering: accuracy"),
+    ("gqa_accuracy", "GQA: accuracy"),
+    ("pope_accuracy", "POPE: accuracy"),
 )
 LATENCIES = (
     (SEQUENTIAL, True, "TTFT, one request at a time, ms"),

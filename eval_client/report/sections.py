@@ -12,6 +12,8 @@ from eval_client.report.kinds import KindScore
 from eval_client.report.runs import ReportRun
 from eval_client.report.tables import MIB, QUANTILES, latency_rows
 
+_QUESTIONS = ("vqa_accuracy", "gqa_accuracy", "pope_accuracy")
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -74,11 +76,16 @@ def _summary_row(run: ReportRun) -> list[Cell]:
         Cell(run.name),
         Cell("-" if size is None else f"{size.stored_bytes / MIB:.2f}"),
         Cell("-" if size is None else f"{size.bpw:.2f}"),
-        *(_score_cell(manifest, name) for name in ("CIDEr", "text_to_image_R@1", "vqa_accuracy")),
+        *(_score_cell(manifest, name) for name in ("CIDEr", "text_to_image_R@1", _question_score(manifest))),
         Cell("-" if first is None else f"{first.p50 * 1000:.1f}"),
         Cell("-" if rate is None else f"{rate:.0f}"),
         Cell("-" if memory is None else f"{memory.peak_resident_bytes / MIB:.0f}"),
     ]
+
+
+def _question_score(manifest: RunManifest) -> str:
+    """The run's accuracy of questions, whichever it has."""
+    return next((name for name in _QUESTIONS if manifest.score(name) is not None), _QUESTIONS[0])
 
 
 def _differences(comparison: Comparison) -> Table:

@@ -178,6 +178,19 @@ def test_other_samples_are_refused_and_named(write_run: WriteRun) -> None:
         compare_runs(a, a, Margins())
 
 
+def test_pairs_of_a_shortlist_may_differ(write_run: WriteRun) -> None:
+    def pairs(caption: str) -> list[SampleRecord]:
+        pair = {"sample_id": f"retrieval/i0/{caption}", "task": "retrieval", "caption_id": caption}
+        return [*records(20), question(0, "yes").model_copy(update=pair)]
+
+    plan = {"tasks": ("vqa",), "modes": {"retrieval_shortlist": "8"}}
+    a, b = (write_run(name, pairs(name), plan=plan) for name in ("a", "b"))
+    assert metric(compare_runs(a, b, Margins()), "vqa_accuracy").samples == 20
+    c = write_run("c", pairs("c"), plan={"tasks": ("vqa",)})
+    with pytest.raises(InputError, match="samples differ"):
+        compare_runs(c, write_run("d", pairs("d"), plan={"tasks": ("vqa",)}), Margins())
+
+
 def test_the_command_prints_and_writes_what_it_found(write_run: WriteRun, tmp_path: Path) -> None:
     latency = [timed(number, 1.0 + number, 999.0) for number in range(9)]
     a, b = (str(write_run(name, records(60, wrong=wrong), latency)) for name, wrong in (("a", 0), ("b", 2)))
