@@ -71,7 +71,8 @@ def check_tracing(config: TracingConfig | None) -> None:
             metadata.version(distribution)
         except metadata.PackageNotFoundError as exc:
             raise InputError(
-                f"tracing to {config.endpoint} needs {distribution}; install it, or remove `tracing`"
+                f"tracing to {config.endpoint} needs {distribution}; install it (bitloom[otel]), or "
+                "remove `tracing`"
             ) from exc
 
 
