@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bitloom.errors import InputError
 from bitloom.files import write_atomic
 from bitloom.provenance import provenance
 from bitloom.results import (
@@ -17,9 +18,11 @@ from bitloom.results import (
     LatencyPass,
     MemorySample,
     RunManifest,
+    RunPlan,
     SampleRecord,
 )
 from bitloom.schema import Schema
+from eval_client.compare.pairing import SHORTLIST
 from eval_client.config import RunConfig
 from eval_client.endpoint import ChatClient, normalise_endpoint, read_card
 from eval_client.memory import Source, find_source, summarise
@@ -79,12 +82,25 @@ class Measured:
 async def plan_arm(
     name: str, config: RunConfig, out: Path, session: aiohttp.ClientSession, client: ChatClient
 ) -> Arm:
-    """Plan a run of `config.model`, to be written to `out`/`name`. Raises what `plan_run` raises."""
+    """Plan a run of `config.model`, to be written to `out`/`name`.
+
+    Raises what `plan_run` and `refuse_shortlist` raise.
+    """
     endpoint = normalise_endpoint(config.endpoint)
     card = await read_card(session, endpoint, config.model)
     planned = await plan_run(config, card, client)
+    refuse_shortlist(planned.plan)
     source = await find_source(session, endpoint, config.model, config.pid)
     return Arm(name, config, out / name, planned, source)
+
+
+def refuse_shortlist(plan: RunPlan) -> None:
+    """Raise InputError for a plan whose pairs depend on the model, so that no two arms are asked the same."""
+    if SHORTLIST in plan.modes:
+        raise InputError(
+            f"shortlist {plan.modes[SHORTLIST]}: each model would draw up its own, and be asked other pairs; "
+            "set BITLOOM_EVAL_SHORTLIST to 0, or evaluate both alone and compare them"
+        )
 
 
 def make_directory(arm: Arm) -> None:
