@@ -6,7 +6,7 @@ at most 16 significant bits is exact; float32 scales round once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ PACKED, SCALE, SHAPE, ZERO_POINT = "weight_packed", "weight_scale", "weight_shap
 _PARAMETERS = frozenset({SCALE, SHAPE, ZERO_POINT})
 
 
-def dequantized_state(directory: Path) -> Iterator[tuple[str, NDArray[Any]]]:
+def dequantized_state(directory: Path, without: Set[str] = frozenset()) -> Iterator[tuple[str, NDArray[Any]]]:
     """(name, array) of every weight of a variant, dense, in the base checkpoint's names and order.
+
+    The packed weights of the layers named in `without` are left out, their biases are not.
 
     Floating-point tensors are float32. Raises VariantError without a valid manifest, CheckpointError
     where a weight file is damaged. Files are not hashed here; `bitloom.variant.verify_files` does that.
@@ -32,7 +34,7 @@ def dequantized_state(directory: Path) -> Iterator[tuple[str, NDArray[Any]]]:
     entries = index_tensors(directory)
     for name, entry in entries.items():
         module, _, parameter = name.rpartition(".")
-        if parameter in _PARAMETERS:
+        if parameter in _PARAMETERS or (parameter == PACKED and module in without):
             continue
         if parameter == PACKED:
             yield f"{module}.weight", _unpack_layer(entries, module, layers[module])

@@ -52,8 +52,9 @@ class LayerRecord(Schema):
 class Footprint(Schema):
     """Size of a component, or of the whole: all its parameters, dense ones included.
 
-    `resident_bytes` maps an engine to what it keeps in memory for these parameters: vLLM's kernels the
-    packed weights (our kernel for the CPU dequantizes them at load), transformers dense ones.
+    `resident_bytes` maps an engine to what it keeps in memory for these parameters: the packed weights on
+    a CPU, where both workers use our kernels. Without a compiler those are dense, and so they are on a GPU
+    in the transformers worker.
     """
 
     parameters: Count

@@ -32,9 +32,11 @@ def _footprint(outputs: Iterable[OutputTensor], engines: tuple[Engine, ...]) -> 
     parameters = sum(output.entry.count for output in floats)
     stored_bytes = sum(output.stored_bytes for output in outputs)
     resident: dict[Engine, int] = {
-        # vLLM's kernels work on the packed weights; transformers decompresses before the first forward.
+        # Both keep weights packed; the transformers worker has no 8-bit activations: W8A8 is dense there.
         "vllm": sum(output.resident_bytes for output in outputs),
-        "transformers": sum(output.entry.size for output in outputs),
+        "transformers": sum(
+            output.entry.size if _is_w8a8(output) else output.resident_bytes for output in outputs
+        ),
     }
     return Footprint(
         parameters=parameters,
@@ -48,6 +50,11 @@ def _footprint(outputs: Iterable[OutputTensor], engines: tuple[Engine, ...]) -> 
 
 def _is_packed(output: OutputTensor) -> bool:
     return output.layer is not None and output.layer.packed_scheme is not None
+
+
+def _is_w8a8(output: OutputTensor) -> bool:
+    scheme = None if output.layer is None else output.layer.packed_scheme
+    return scheme is not None and scheme.activations == 8
 
 
 def _nominal_bits(output: OutputTensor) -> int:

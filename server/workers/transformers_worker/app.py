@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+import psutil
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -33,7 +34,10 @@ def create_app(name: str, engine: Engine) -> FastAPI:
         engine.close()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
-    service = ChatService(name, engine, WorkerMetrics())
+    metrics = WorkerMetrics()
+    metrics.weight_bytes.set(engine.loaded.weight_bytes)
+    metrics.loaded_resident_bytes.set(psutil.Process().memory_info().rss)
+    service = ChatService(name, engine, metrics)
     app.add_exception_handler(RequestError, _request_error)
     app.add_exception_handler(Exception, _unforeseen)
     app.add_api_route("/v1/chat/completions", service.chat, methods=["POST"], response_model=None)

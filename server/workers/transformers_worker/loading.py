@@ -1,13 +1,14 @@
-"""From a checkpoint directory to a model on the CPU or the GPU: bases as they are, variants dequantized.
+"""From a checkpoint directory to a model on the CPU or the GPU.
 
 Stock transformers loads variants too, but only those whose widths its compressed-tensors unpacks, and
-it unpacks on every call. Here the weights are dequantized once, by the same code that is the tests'
-reference; 8-bit activations are not imitated.
+it unpacks on every call. On a CPU the quantized layers stay packed here, for the worker's own kernels
+(`residency`); what those do not take, and everything on a GPU, is dequantized once, by the same code that
+is the tests' reference. 8-bit activations are not imitated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from bitloom.dequantize import dequantized_state
 from bitloom.errors import CheckpointError
 from bitloom.variant import MANIFEST_NAME
 from server.workers.command import WorkerOptions
+from server.workers.transformers_worker.residency import Residency
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -41,6 +43,12 @@ class LoadedModel:
         return self.processor.tokenizer
 
     @property
+    def weight_bytes(self) -> int:
+        """Bytes of the model's parameters and buffers, shared ones counted once."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         device: torch.device = self.model.device
@@ -53,27 +61,36 @@ def load_model(directory: Path, options: WorkerOptions) -> LoadedModel:
     config = transformers.AutoConfig.from_pretrained(directory)
     stored = str(config.dtype or "float32").removeprefix("torch.")
     dtype = DTYPES[stored if options.dtype == "auto" else options.dtype]
-    model_class = getattr(transformers, (config.architectures or ["none"])[0], None)
+    model_class: Any = getattr(transformers, (config.architectures or ["none"])[0], None)
     if model_class is None:
         raise CheckpointError(f"{directory}: transformers has no {config.architectures}; serve it by vLLM")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    residency = None
     source: dict[str, Any] = {"pretrained_model_name_or_path": directory}
     if (directory / MANIFEST_NAME).is_file():
         if hasattr(config, "quantization_config"):
             del config.quantization_config
-        source = {"pretrained_model_name_or_path": None, "state_dict": dict(_state(directory, dtype))}
+        packed: Set[str] = frozenset()
+        if device == "cpu":
+            residency = Residency(directory, config)
+            model_class = residency.class_with_places(model_class)
+            packed = residency.find_places(model_class, config)
+        state = dict(_state(directory, dtype, packed))
+        source = {"pretrained_model_name_or_path": None, "state_dict": state}
     model, report = model_class.from_pretrained(
         **source, config=config, dtype=dtype, output_loading_info=True
     )
     if report["missing_keys"]:
         first = min(report["missing_keys"])
         raise CheckpointError(f"{directory}: holds no {first}; copy or make the checkpoint again")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if residency is not None:
+        residency.fill(model)
     model.eval().requires_grad_(False).to(device)
     return _with_processor(directory, model, options)
 
 
-def _state(directory: Path, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-    for name, array in dequantized_state(directory):
+def _state(directory: Path, dtype: torch.dtype, without: Set[str]) -> Iterator[tuple[str, Tensor]]:
+    for name, array in dequantized_state(directory, without):
         tensor = torch.from_numpy(array)
         yield name, tensor.to(dtype) if tensor.is_floating_point() else tensor
 

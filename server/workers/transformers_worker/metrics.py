@@ -25,6 +25,16 @@ class WorkerMetrics:
         self.running = Gauge(
             "bitloom_worker_requests_running", "Requests waiting or being answered.", registry=registry
         )
+        self.weight_bytes = Gauge(
+            "bitloom_worker_weight_bytes",
+            "Bytes of the model's tensors as they are in memory: compare with the manifest's resident bytes.",
+            registry=registry,
+        )
+        self.loaded_resident_bytes = Gauge(
+            "bitloom_worker_loaded_resident_bytes",
+            "The worker's resident set when its model was loaded.",
+            registry=registry,
+        )
         self.first_token_seconds = Histogram(
             "bitloom_worker_first_token_seconds",
             "From the request to its first token.",

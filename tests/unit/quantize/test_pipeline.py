@@ -81,7 +81,7 @@ def test_the_manifest_counts_what_the_file_holds(mixed: Path, llava_base: Path) 
     assert fc1.relative_error is not None
     assert 0 < fc1.relative_error < 0.02
     resident = manifest.total.resident_bytes
-    assert resident["vllm"] < resident["transformers"] == 2 * manifest.total.parameters
+    assert resident["vllm"] <= resident["transformers"] < 2 * manifest.total.parameters
 
 
 def test_the_paper_counts_nominal_bits(llava_base: Path, tmp_path: Path) -> None:
