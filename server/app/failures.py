@@ -32,7 +32,8 @@ def install_failures(app: FastAPI) -> None:
 def refuse(request: Request, error: RequestError) -> Response:
     """Answer of a request that no worker saw, counted."""
     gateway_of(request).metrics.rejected.labels(error.code).inc()
-    logger.info("request %s refused: %d %s", request.state.request_id, error.status, error.code)
+    fields = {"request_id": request.state.request_id, "code": error.status, "reason": error.code}
+    logger.info("request %s refused: %d %s", *fields.values(), extra=fields)
     return _answer(request, error, error.status)
 
 

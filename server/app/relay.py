@@ -198,7 +198,9 @@ class WorkerAnswer(Response):
     async def _fail(self, error: RequestError, send: Send) -> None:
         reason = error.__cause__ or error
         logger.warning(
-            "request %s variant %s: %s (%r)", self._ask.request_id, self._variant, error.code, reason
+            "request %s variant %s: %s (%r)",
+            *(self._ask.request_id, self._variant, error.code, reason),
+            extra={"request_id": self._ask.request_id, "variant": self._variant, "reason": error.code},
         )
         self._tally.failed(error.status, is_begun=self._is_begun)
         document = json.dumps(error.document()).encode()
