@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from server.app.body import read_json_body
 from server.app.chat_request import ChatRequest, parse_chat
+from server.app.describe import json_body
 from server.app.dispatch import Inference, dispatch
 from server.app.gateway import gateway_of
 from server.media.canonical import MediaGate
@@ -15,7 +16,7 @@ from server.media.canonical import MediaGate
 router = APIRouter()
 
 
-@router.post("/v1/chat/completions", response_model=None)
+@router.post("/v1/chat/completions", response_model=None, openapi_extra=json_body(ChatRequest))
 async def chat_completions(request: Request) -> Response:
     """Answer a chat of text and images, streamed or whole, as OpenAI's API defines it."""
     arrived = time.perf_counter()

@@ -13,7 +13,8 @@ from fastapi import APIRouter, Request, Response
 from server.app.answer import read_count
 from server.app.body import read_json_body
 from server.app.chat import ChatBodies
-from server.app.chat_request import parse_chat
+from server.app.chat_request import ChatRequest, parse_chat
+from server.app.describe import json_body
 from server.app.dispatch import Inference, dispatch
 from server.app.gateway import Gateway, gateway_of
 from server.app.text_request import (
@@ -53,7 +54,7 @@ def _bodies(text: TextRequest) -> Callable[[str], Awaitable[bytes]]:
     return make
 
 
-@router.post("/v1/completions", response_model=None)
+@router.post("/v1/completions", response_model=None, openapi_extra=json_body(CompletionRequest))
 async def completions(request: Request) -> Response:
     """Continue a text, streamed or whole, as OpenAI's API defines it."""
     here = await Arrival.of(request)
@@ -74,7 +75,7 @@ async def completions(request: Request) -> Response:
     return dispatch(here.gateway, request, inference)
 
 
-@router.post("/v1/embeddings", response_model=None)
+@router.post("/v1/embeddings", response_model=None, openapi_extra=json_body(EmbeddingRequest))
 async def embeddings(request: Request) -> Response:
     """Embed texts, where the variant's worker can."""
     here = await Arrival.of(request)
@@ -82,7 +83,7 @@ async def embeddings(request: Request) -> Response:
     return _counted(here, request, "/v1/embeddings", text, _bodies(text), length_of(text.input))
 
 
-@router.post("/tokenize", response_model=None)
+@router.post("/tokenize", response_model=None, openapi_extra=json_body(TokenizeRequest, ChatRequest))
 async def tokenize(request: Request) -> Response:
     """Tokens of a text, or of a chat as the variant's template writes it."""
     here = await Arrival.of(request)

@@ -15,13 +15,24 @@ from bitloom.errors import InputError, WorkerError
 from bitloom.schema import Schema
 from bitloom.variant import Engine
 from server.app.body import read_json_body
+from server.app.describe import json_body
 from server.app.gateway import Gateway, gateway_of
 from server.config import VariantConfig
 from server.errors import BadRequest, Conflict, NotFound, WorkerFailed
 from server.supervisor.placement import DoesNotFit
 
 router = APIRouter(prefix="/admin/variants")
-Read = TypeVar("Read", VariantConfig, "Source")
+
+
+class Source(Schema):
+    """The body of a swap: a variant without its name."""
+
+    directory: Path | None = None
+    url: str | None = None
+    engine: Engine | Literal["auto"] | None = None
+
+
+Read = TypeVar("Read", VariantConfig, Source)
 
 
 @router.get("")
@@ -37,7 +48,7 @@ async def variant(request: Request, name: str) -> dict[str, Any]:
     return _shown(gateway_of(request), name)
 
 
-@router.post("")
+@router.post("", openapi_extra=json_body(VariantConfig))
 async def add(request: Request) -> dict[str, Any]:
     """Load a variant: {name, directory | url, engine}. Answers when it is ready."""
     gateway = gateway_of(request)
@@ -84,7 +95,7 @@ async def remove(request: Request, name: str) -> dict[str, Any]:
     return {"name": name, "removed": True}
 
 
-@router.post("/{name}/swap")
+@router.post("/{name}/swap", openapi_extra=json_body(Source))
 async def swap(request: Request, name: str) -> dict[str, Any]:
     """Serve another checkpoint under this name: {directory | url, engine}. Answers when it is served."""
     gateway = gateway_of(request)
@@ -97,14 +108,6 @@ async def swap(request: Request, name: str) -> dict[str, Any]:
     async with _said():
         done = await gateway.lifecycle.swap(name, wanted)
     return {**_shown(gateway, name), "way": done.way, "seconds": round(done.seconds, 3)}
-
-
-class Source(Schema):
-    """The body of a swap: a variant without its name."""
-
-    directory: Path | None = None
-    url: str | None = None
-    engine: Engine | Literal["auto"] | None = None
 
 
 async def _read(request: Request, kind: type[Read]) -> Read:
