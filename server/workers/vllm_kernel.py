@@ -1,4 +1,4 @@
-"""A vLLM linear kernel for weights of 2..8 bits on the CPU: dequantized once, when they are loaded.
+"""A vLLM linear kernel for weights of 2..8 bits on the CPU, packed where the compiled kernels take them.
 
 It takes what compressed-tensors calls pack-quantized: `weight_packed` int32 [out, ceil(in*bits/32)],
 one dense bit stream a row; `weight_scale` [out, groups]; and, where the scheme is asymmetric,
@@ -7,11 +7,15 @@ hold values offset by 2^(bits-1). With a group of `in/groups` consecutive inputs
 
     W[o, i] = (q[o, i] - z[o, group(i)]) * s[o, group(i)],     z = 0 where symmetric.
 
-The products are made in float32 and rounded once to the activations' type, as compressed-tensors
-does; so the layer equals one with dense weights, and costs its memory.
+Each layer is repacked for `server.workers.kernels` when it is loaded, and its stored tensors are freed.
+Without a compiled library, or for a group it does not take, the weights are dequantized instead: dense in
+memory, as said in one line of the log. Then products are made in float32 and rounded once to the
+activations' type, as compressed-tensors does.
 """
 
 from __future__ import annotations
+
+import logging
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +27,14 @@ from vllm.model_executor.kernels.linear.mixed_precision.MPLinearKernel import (
 
 from bitloom import packing
 from bitloom.packing import MAX_BITS, MIN_BITS
+from server.workers.kernels.library import kernels
+from server.workers.kernels.linear import multiply
+from server.workers.kernels.packed import PackedShape, PackedWeight, refusal, repack
+
+logger = logging.getLogger(__name__)
 
 DENSE_NAME = "weight_dequantized"
+PACKED_NAME, SCALES_NAME, ZEROS_NAME = "weight_repacked", "scales_repacked", "zero_points_repacked"
 FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -46,8 +56,10 @@ def stock_kernel_serves(config: MPLinearLayerConfig) -> bool:
     return compiled and config.act_type is torch.bfloat16 and CPUWNA16LinearKernel.can_implement(config)[0]
 
 
-class DequantizingLinearKernel(MPLinearKernel):  # type: ignore[misc]  # vLLM is untyped to mypy
-    """y = x @ W.T + b with W dequantized at load; any shape, group and float type."""
+class PackedLinearKernel(MPLinearKernel):  # type: ignore[misc]  # vLLM is untyped to mypy
+    """y = x @ W.T + b with W packed, or dequantized at load; any shape, group and float type."""
+
+    _shape: PackedShape
 
     @classmethod
     def get_min_capability(cls) -> int:
@@ -70,23 +82,36 @@ class DequantizingLinearKernel(MPLinearKernel):  # type: ignore[misc]  # vLLM is
         return True, None
 
     def process_weights_after_loading(self, layer: nn.Module) -> None:
-        """Replace the packed parameters by the dense weights."""
-        packed, scale, zero_point = self._get_weight_params(layer)
-        if packed.input_dim != 1 or packed.packed_dim != 1:
+        """Replace the stored parameters by repacked ones, or by dense weights where that cannot be."""
+        words, scale, zero_point = self._get_weight_params(layer)
+        if words.input_dim != 1 or words.packed_dim != 1:
             raise ValueError("expected compressed-tensors' layout: rows are outputs, packed along inputs")
-        dense = dequantize(
-            packed,
-            scale,
-            zero_point if self.config.zero_points else None,
-            self.config.weight_type.size_bits,
-            self.config.partition_weight_shape[0],
-            self.config.act_type,
-        )
+        stored = (words, scale, zero_point if self.config.zero_points else None)
+        bits, inputs = self.config.weight_type.size_bits, self.config.partition_weight_shape[0]
+        reason = refusal(bits, self.config.group_size, inputs)
+        if reason is not None:
+            logger.warning("%s: dequantized at load, dense in memory", reason)
+        if reason is None and kernels() is not None:
+            weight = repack(*stored, bits, inputs)
+            made = {PACKED_NAME: weight.packed, SCALES_NAME: weight.scales, ZEROS_NAME: weight.zero_points}
+            self._shape = weight.shape
+        else:
+            made = {DENSE_NAME: dequantize(*stored, bits, inputs, self.config.act_type)}
         for name in (self.w_q_name, self.w_s_name, self.w_zp_name):
             if name is not None and hasattr(layer, name):
                 delattr(layer, name)
-        layer.register_parameter(DENSE_NAME, nn.Parameter(dense, requires_grad=False))
+        # Parameters of the layer itself: vLLM's reload in place copies new ones into them, by name.
+        for name, tensor in made.items():
+            if tensor is not None:
+                layer.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
 
     def apply_weights(self, layer: nn.Module, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """x [..., in] -> [..., out]."""
-        return nn.functional.linear(x, layer.get_parameter(DENSE_NAME), bias)
+        parameters = layer._parameters
+        packed = parameters.get(PACKED_NAME)
+        if packed is None:
+            return nn.functional.linear(x, layer.get_parameter(DENSE_NAME), bias)
+        weight = PackedWeight(
+            packed, layer.get_parameter(SCALES_NAME), parameters.get(ZEROS_NAME), self._shape
+        )
+        return multiply(x, weight, None if bias is None else bias.float())

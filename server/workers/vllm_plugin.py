@@ -2,7 +2,7 @@
 
 vLLM's CPU build has one kernel for packed weights, for 4 bits, which it picks whatever the
 activations' type and even where its compiled library lacks it (builds for AVX2). The plugin puts a
-kernel for 2..8 bits before it, which leaves to the stock kernel what that one really serves. On a
+kernel for 2..8 bits, which keeps weights packed, before it, which leaves to the stock kernel what that one really serves. On a
 GPU nothing is registered: vLLM's own kernels take 2..8 bits there.
 """
 
@@ -16,9 +16,9 @@ def register() -> None:
 
     if not current_platform.is_cpu():
         return
-    from server.workers.vllm_kernel import DequantizingLinearKernel
+    from server.workers.vllm_kernel import PackedLinearKernel
 
     kernels = linear._POSSIBLE_KERNELS.setdefault(PlatformEnum.CPU, [])
-    if DequantizingLinearKernel not in kernels:
+    if PackedLinearKernel not in kernels:
         # `register_linear_kernel` appends, and the first kernel that says it can is taken.
-        kernels.insert(0, DequantizingLinearKernel)
+        kernels.insert(0, PackedLinearKernel)
