@@ -2,8 +2,8 @@
 
 vLLM's CPU build has one kernel for packed weights, for 4 bits, which it picks whatever the
 activations' type and even where its compiled library lacks it (builds for AVX2). The plugin puts a
-kernel for 2..8 bits, which keeps weights packed, before it, which leaves to the stock kernel what that one really serves. On a
-GPU nothing is registered: vLLM's own kernels take 2..8 bits there.
+kernel for 2..8 bits, which keeps weights packed, before it; that one leaves to the stock kernel what
+the stock kernel really serves. On a GPU nothing is registered: vLLM's own kernels take 2..8 bits there.
 """
 
 from __future__ import annotations
