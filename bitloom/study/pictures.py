@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from bitloom.study.observations import Observations
 from bitloom.study.search.report import pareto
@@ -74,7 +75,7 @@ def profile_figure(variant: VariantManifest) -> Figure:
     axes.set_xlabel("block")
     axes.set_ylabel("mean relative error")
     axes.set_ylim(bottom=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
 
