@@ -141,22 +141,35 @@ class Score(Schema):
 
 
 class MemorySample(Schema):
-    """Memory of the workers at one moment of a run, in bytes. `at_s` is Unix time."""
+    """Memory of the workers at one moment of a run, in bytes. `at_s` is Unix time.
+
+    `kv_cache_share` is how much of the engine's cache is in use (0 to 1), by the engine's own metric.
+    """
 
     at_s: float
     resident_bytes: Count
     proportional_bytes: Count | None = None
     gpu_bytes: Count | None = None
+    kv_cache_share: float | None = None
 
 
 class MemoryUse(Schema):
-    """Memory over the run. `source` says whose: the gateway's figure for the variant, or a process tree."""
+    """Memory over the run. `source` says whose: the gateway's figure for the variant, or a process tree.
+
+    Figures are None where they could not be read: GPU bytes without NVML, proportional sets of processes on
+    another machine or behind a gateway, the cache of an engine without vLLM's metric.
+    """
 
     source: str
     samples: Count
     peak_resident_bytes: Count
     mean_resident_bytes: float
     peak_gpu_bytes: Count | None = None
+    mean_gpu_bytes: float | None = None
+    peak_proportional_bytes: Count | None = None
+    mean_proportional_bytes: float | None = None
+    peak_kv_cache_share: float | None = None
+    mean_kv_cache_share: float | None = None
 
 
 class RunPlan(Schema):

@@ -12,6 +12,7 @@ import aiohttp
 
 from bitloom.errors import InputError
 from bitloom.results import MemorySample, MemoryUse
+from eval_client.memory.cache import with_cache
 from eval_client.memory.gpu import GpuMemory, open_gpus
 from eval_client.memory.sources import Source, gateway_source, listening_pid, process_source
 
@@ -30,11 +31,12 @@ async def find_source(
     if pid is not None:
         if (given := process_source(pid)) is None:
             raise InputError(f"pid {pid}: no such process; give the server's, or none to look for it")
-        return given
+        return await with_cache(session, endpoint, model, given)
     if source := await gateway_source(session, endpoint, model):
         return source
     found = await asyncio.to_thread(listening_pid, endpoint)
-    return process_source(found) if found is not None else None
+    local = process_source(found) if found is not None else None
+    return None if local is None else await with_cache(session, endpoint, model, local)
 
 
 @asynccontextmanager
@@ -66,6 +68,7 @@ async def _sample(
                     resident_bytes=reading.resident_bytes,
                     proportional_bytes=reading.proportional_bytes,
                     gpu_bytes=gpus.used_bytes() if gpus else None,
+                    kv_cache_share=reading.kv_cache_share,
                 )
             )
         await asyncio.sleep(max(0.0, at_s + period_s - time.time()))
@@ -76,10 +79,22 @@ def summarise(source: Source | None, samples: Sequence[MemorySample]) -> MemoryU
     if source is None or not samples:
         return None
     resident = [sample.resident_bytes for sample in samples]
+    gpu = [sample.gpu_bytes for sample in samples if sample.gpu_bytes is not None]
+    proportional = [each.proportional_bytes for each in samples if each.proportional_bytes is not None]
+    cache = [sample.kv_cache_share for sample in samples if sample.kv_cache_share is not None]
     return MemoryUse(
         source=source.name,
         samples=len(samples),
         peak_resident_bytes=max(resident),
         mean_resident_bytes=sum(resident) / len(resident),
-        peak_gpu_bytes=max((each.gpu_bytes for each in samples if each.gpu_bytes is not None), default=None),
+        peak_gpu_bytes=max(gpu, default=None),
+        mean_gpu_bytes=_mean(gpu),
+        peak_proportional_bytes=max(proportional, default=None),
+        mean_proportional_bytes=_mean(proportional),
+        peak_kv_cache_share=max(cache, default=None),
+        mean_kv_cache_share=_mean(cache),
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -19,6 +19,7 @@ import psutil
 
 from eval_client.endpoint.client import translated
 from eval_client.errors import RequestError
+from eval_client.memory.engine_metrics import parse_cache
 
 _FAMILY = re.compile(r'^bitloom_memory_used_bytes\{(?:.*,)?variant="([^"]*)".*\} (\S+)', re.MULTILINE)
 READ_TIMEOUT_S = 2.0
@@ -33,6 +34,7 @@ class Reading:
 
     resident_bytes: int
     proportional_bytes: int | None = None
+    kv_cache_share: float | None = None
 
 
 Read = Callable[[], Awaitable[Reading | None]]
@@ -85,7 +87,7 @@ def parse_gateway(metrics: str, model: str) -> Reading | None:
     used = {name: int(float(value)) for name, value in _FAMILY.findall(metrics)}
     only = next(iter(used.values())) if len(used) == 1 else 0
     resident = used.get(model, only)
-    return Reading(resident) if resident > 0 else None
+    return Reading(resident, kv_cache_share=parse_cache(metrics, model)) if resident > 0 else None
 
 
 def process_source(pid: int, *, every: int = 25) -> Source | None:

@@ -9,6 +9,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bitloom.results import MemorySample
+from eval_client.memory import summarise
+from eval_client.memory.engine_metrics import parse_cache
 from eval_client.memory.sources import (
     gateway_source,
     parse_gateway,
@@ -83,3 +86,35 @@ def test_a_process_that_is_gone_has_no_memory() -> None:
         child.wait()
     assert read_tree(process_tree(child.pid), is_thorough=False) is None
     assert process_source(child.pid) is None
+
+
+CACHES = """# TYPE vllm:kv_cache_usage_perc gauge
+vllm:kv_cache_usage_perc{engine="0",model_name="base"} 0.25
+vllm:kv_cache_usage_perc{engine="0",model_name="v4"} 0.5
+"""
+
+
+def test_the_cache_of_the_model_is_read() -> None:
+    assert parse_cache(CACHES, "v4") == 0.5
+    assert parse_cache(CACHES, "other") is None
+    assert parse_cache('vllm:gpu_cache_usage_perc{model_name="base"} 0.75', "route") == 0.75
+    assert parse_cache(METRICS, "base") is None
+    reading = parse_gateway(METRICS + CACHES, "base")
+    assert reading is not None
+    assert reading.kv_cache_share == 0.25
+
+
+def test_peak_and_mean_of_everything_that_could_be_read() -> None:
+    samples = [
+        MemorySample(at_s=0.0, resident_bytes=10, proportional_bytes=6, gpu_bytes=4, kv_cache_share=0.2),
+        MemorySample(at_s=0.2, resident_bytes=30, gpu_bytes=8, kv_cache_share=0.6),
+    ]
+    source = process_source(os.getpid())
+    assert source is not None
+    use = summarise(source, samples)
+    assert use is not None
+    assert (use.peak_resident_bytes, use.mean_resident_bytes) == (30, 20)
+    assert (use.peak_gpu_bytes, use.mean_gpu_bytes) == (8, 6)
+    assert (use.peak_proportional_bytes, use.mean_proportional_bytes) == (6, 6)
+    assert use.peak_kv_cache_share == 0.6
+    assert use.mean_kv_cache_share == pytest.approx(0.4)
