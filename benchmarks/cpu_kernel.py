@@ -3,8 +3,10 @@
     python -m benchmarks.cpu_kernel
 
 Every measurement is the best of interleaved rounds, over so many copies of the weights that none is in a
-cache. Bandwidth is that of summing a large array. The last figures say from how many rows on the platform's
-GEMM on unpacked tiles wins: `server/workers/kernels/crossover.py` is written from them.
+cache. Bandwidth is that of summing a large array, as much at a time as a product reads; where products seem
+to read faster than that, the machine was too busy to measure it, and the bar does not hold. The last figures
+say from how many rows on the platform's GEMM on unpacked tiles wins: `server/workers/kernels/crossover.py` is
+written from them.
 """
 
 from __future__ import annotations
@@ -25,10 +27,11 @@ from server.workers.kernels.packed import PackedShape, PackedWeight
 
 OUTPUTS, INPUTS, GROUP = 4096, 4096, 64
 WIDTHS = (2, 3, 4, 5, 6, 7, 8)
+CHUNK_BYTES = 16 << 20  # about what a product of one row reads
 COLD_BYTES = 160 << 20  # more than any last-level cache's share
 ROUNDS = 7
 PREFILL_ROWS = (2, 4, 8, 16, 32, 64, 128, 577)
-MIN_SHARE = 0.6
+MIN_SHARE, MOST_SHARE = 0.6, 1.2
 Timed = Callable[[], object]
 
 
@@ -41,7 +44,7 @@ def main() -> int:
     figures: dict[str, float | int | str] = {"instruction set": ISAS[library.isa]}
     figures["threads"] = torch.get_num_threads()
     seconds = best_seconds({**one_row(), **peers(1), "read": bandwidth_probe()})
-    bandwidth = COLD_BYTES * 4 / seconds.pop("read")
+    bandwidth = CHUNK_BYTES / seconds.pop("read")
     figures["bandwidth, GB/s"] = bandwidth / 1e9
     for name, value in seconds.items():
         figures[f"1 row, {name}: ms"] = value * 1e3
@@ -51,7 +54,7 @@ def main() -> int:
     slower = seconds["3 bits"] / seconds["4 bits"]
     figures["1 row, 3 bits / 4 bits: time"] = slower
     bar = f"one row of 4 bits at {MIN_SHARE:.0%} of bandwidth, 3 bits not slower than 4"
-    return Figures("cpu_kernel", figures, bar, shares[4] >= MIN_SHARE and slower <= 1.0).close()
+    return Figures("cpu_kernel", figures, bar, MIN_SHARE <= shares[4] <= MOST_SHARE and slower <= 1.0).close()
 
 
 def random_weight(bits: int) -> PackedWeight:
@@ -114,9 +117,10 @@ def peers(rows: int) -> dict[str, Timed]:
 
 
 def bandwidth_probe() -> Timed:
-    """Reads COLD_BYTES * 4 bytes."""
-    array = torch.ones(COLD_BYTES, dtype=torch.float32)
-    return array.sum
+    """Reads CHUNK_BYTES of cold memory; no more, since a busy machine cuts off whoever runs for long."""
+    chunks = torch.ones(COLD_BYTES // 2, dtype=torch.float32).split(CHUNK_BYTES // 4)
+    turn = itertools.cycle(chunks)
+    return lambda: next(turn).sum()
 
 
 def many_rows(library: Kernels) -> dict[str, float | int | str]:
