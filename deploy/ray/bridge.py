@@ -91,10 +91,11 @@ class Bridge:
             logger.warning("a replica of %s was lost while it answered: %s", self._name, exc)
             if request.transport is not None:
                 request.transport.abort()
-            raise
-        finally:
-            # Of an answer that is over this does nothing; of one that nobody reads it makes the engine abort.
+            raise ConnectionResetError("the replica was lost") from exc
+        except (asyncio.CancelledError, ConnectionError):
+            # Nobody reads any more: this ends the replica's generator, which makes the engine abort.
             answer.cancel()
+            raise
 
     async def _relay(self, request: web.Request, answer: Any) -> web.StreamResponse:
         # The first item is awaited before any header is sent, so what fails until then has a status.
