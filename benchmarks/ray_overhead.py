@@ -37,9 +37,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bl-") as name:
         folder = Path(name)
         config = write_config(folder, python)
-        with running_stub(folder / "stub.sock"), running_gateway(folder / "stub.sock") as (_, plain_url):
-            with running(python, config, folder / "ray.log") as ray_url:
-                plain, on_ray, broken = asyncio.run(measure(plain_url, ray_url))
+        with (
+            running_stub(folder / "stub.sock"),
+            running_gateway(folder / "stub.sock") as (_, plain_url),
+            running(python, config, folder / "ray.log") as ray_url,
+        ):
+            plain, on_ray, broken = asyncio.run(measure(plain_url, ray_url))
     return Figures(
         "ray_overhead",
         {

@@ -1,7 +1,7 @@
 """Ray and the app on this machine alone, on ports of their own, for tests and benchmarks.
 
-`python -m deploy.ray.local CONFIG PORT FOLDER` runs in Ray's environment until SIGINT; `running` starts that from
-any Python. It does what `ray start --head` and `serve run deploy.ray.app:app config=CONFIG` do.
+`python -m deploy.ray.local CONFIG PORT FOLDER` runs in Ray's environment until SIGINT; `running` starts that
+from any Python. It does what `ray start --head` and `serve run deploy.ray.app:app config=CONFIG` do.
 """
 
 from __future__ import annotations
