@@ -98,7 +98,10 @@ def latency_plot(runs: Sequence[ReportRun]) -> bytes | None:
 
 
 def memory_plot(runs: Sequence[ReportRun]) -> bytes | None:
-    """Memory of the serving processes over each run's time, GPU dashed; None where none was measured."""
+    """Memory of the serving processes over each run's time; None where none was measured.
+
+    GPU bytes are dashed; the share of the KV cache in use is dotted, on the right.
+    """
     measured = [(index, run) for index, run in enumerate(runs) if run.memory]
     if not measured:
         return None
@@ -115,7 +118,27 @@ def memory_plot(runs: Sequence[ReportRun]) -> bytes | None:
     axes.set_ylim(0, 1.12 * axes.get_ylim()[1])
     axes.grid(visible=True, alpha=0.25)
     axes.legend(frameon=False, fontsize=8, loc="lower right")
+    _draw_cache(axes, measured)
     return _png(figure)
+
+
+def _draw_cache(axes: Any, measured: Sequence[tuple[int, ReportRun]]) -> None:
+    """On an axis of its own, where any run has it."""
+    shares = {
+        index: [
+            (each.at_s - run.memory[0].at_s, each.kv_cache_share)
+            for each in run.memory
+            if each.kv_cache_share is not None
+        ]
+        for index, run in measured
+    }
+    if any(shares.values()):
+        right = axes.twinx()
+        right.set_ylabel("KV cache in use (dotted)")
+        right.set_ylim(0, 1)
+        for index, points in shares.items():
+            if points:
+                right.plot(*zip(*points, strict=True), color=color_of(index), linestyle=":")
 
 
 def _draw_gpu(axes: Any, run: ReportRun, color: str) -> None:

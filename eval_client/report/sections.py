@@ -10,7 +10,7 @@ from eval_client.compare.model import Comparison
 from eval_client.compare.verdict import figure
 from eval_client.report.kinds import KindScore
 from eval_client.report.runs import ReportRun
-from eval_client.report.tables import MIB, QUANTILES, latency_rows
+from eval_client.report.tables import MIB, QUANTILES, latency_rows, memory_rows
 
 _QUESTIONS = ("vqa_accuracy", "gqa_accuracy", "pope_accuracy")
 
@@ -41,9 +41,16 @@ def summary(runs: Sequence[ReportRun]) -> Table:
 def sections(
     runs: Sequence[ReportRun], kinds: Sequence[Sequence[KindScore]], comparisons: Sequence[Comparison]
 ) -> list[Table]:
-    """Differences, all scores, scores by kind, ties, latency."""
+    """Differences, all scores, scores by kind, ties, latency, memory."""
     differences = [_differences(comparison) for comparison in comparisons]
-    return [*differences, _scores(runs), *_by_kind(runs, kinds), *_breakdowns(runs), *_latency(runs)]
+    return [
+        *differences,
+        _scores(runs),
+        *_by_kind(runs, kinds),
+        *_breakdowns(runs),
+        *_latency(runs),
+        *_memory(runs),
+    ]
 
 
 def notes(runs: Sequence[ReportRun], refusals: Sequence[str]) -> list[str]:
@@ -184,3 +191,11 @@ def _latency(runs: Sequence[ReportRun]) -> list[Table]:
             Table(f"Latency, {width} at a time ({QUANTILES})", ("figure", *(run.name for run in runs)), rows)
         )
     return tables
+
+
+def _memory(runs: Sequence[ReportRun]) -> list[Table]:
+    """A row a figure that any run has, a column a run; none where nothing was measured."""
+    columns = [memory_rows(run.manifest.memory) for run in runs]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [[Cell(name), *(Cell(column.get(name, "-")) for column in columns)] for name in names]
+    return [Table("Memory, peak / mean", ("figure", *(run.name for run in runs)), rows)] if rows else []

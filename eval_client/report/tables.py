@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from bitloom.results import LatencyPass, Quantiles, RunManifest, Score
+from bitloom.results import LatencyPass, MemoryUse, Quantiles, RunManifest, Score
 
 MIB = 2**20
 QUANTILES = "p50 / p90 / p99"
@@ -54,6 +54,26 @@ def latency_rows(timed: LatencyPass) -> list[tuple[str, str]]:
         ("requests/s", _number(timed.requests_per_s)),
         *_load_rows(timed),
     ]
+
+
+def memory_rows(memory: MemoryUse | None) -> dict[str, str]:
+    """Peak and mean of everything that was measured, by name."""
+    if memory is None:
+        return {}
+    sizes: dict[str, tuple[float | None, float | None]] = {
+        "resident, MiB": (memory.peak_resident_bytes, memory.mean_resident_bytes),
+        "proportional, MiB": (memory.peak_proportional_bytes, memory.mean_proportional_bytes),
+        "GPU, MiB": (memory.peak_gpu_bytes, memory.mean_gpu_bytes),
+    }
+    rows = {
+        name: f"{peak / MIB:.0f} / {mean / MIB:.0f}"
+        for name, (peak, mean) in sizes.items()
+        if peak is not None and mean is not None
+    }
+    share, mean_share = memory.peak_kv_cache_share, memory.mean_kv_cache_share
+    if share is not None and mean_share is not None:
+        rows["KV cache, share in use"] = f"{share:.3f} / {mean_share:.3f}"
+    return rows | {"read from": memory.source}
 
 
 def _load_rows(timed: LatencyPass) -> list[tuple[str, str]]:
