@@ -1,7 +1,13 @@
-"""A mkdocs hook: adds the home page and a reference page for each package, and orders the navigation."""
+"""A mkdocs hook: adds the home page and a reference page for each package, and orders the navigation.
+
+The reference is read from the source, not imported: half of the packages need torch, and folders without an
+`__init__.py` are packages here, which the usual plugin does not find.
+"""
 
 from __future__ import annotations
 
+import ast
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("bitloom", "quantize", "server", "eval_client")
 # Worker processes and generated code: nobody imports them.
 SKIPPED = ("server.workers.",)
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Definition = Function | ast.ClassDef
 GUIDES = ("deploy.md", "ab-test.md", "watch.md")
 
 
@@ -65,5 +73,37 @@ def reference(package: str) -> dict[str, str]:
 
 
 def _page(name: str, modules: list[str]) -> str:
-    sections = "\n".join(f"::: {module}\n    options:\n      heading_level: 2\n" for module in modules)
-    return f"# {name}\n\n{sections}"
+    return "\n\n".join([f"# {name}", *(_module(module) for module in modules)]) + "\n"
+
+
+def _module(module: str) -> str:
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    parts = [f"## {module}", ast.get_docstring(tree) or ""]
+    for node in tree.body:
+        if isinstance(node, Definition) and not node.name.startswith("_"):
+            parts += _definition(node, 3)
+            if isinstance(node, ast.ClassDef):
+                parts += [
+                    part
+                    for inner in node.body
+                    if isinstance(inner, Function) and not inner.name.startswith("_")
+                    for part in _definition(inner, 4)
+                ]
+    return "\n\n".join(parts)
+
+
+def _definition(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, level: int) -> list[str]:
+    """Heading, signature as it stands in the code, docstring."""
+    bare = copy.deepcopy(node)
+    bare.body = [ast.Expr(ast.Constant(...))]
+    bare.decorator_list = []
+    if isinstance(node, ast.ClassDef):
+        fields = [each for each in node.body if isinstance(each, ast.AnnAssign)]
+        bare.body = [*fields] or bare.body
+    signature = ast.unparse(ast.fix_missing_locations(bare))
+    return [
+        f"{'#' * level} {node.name}",
+        f"```python\n{signature}\n```",
+        ast.get_docstring(node) or "",
+    ]
