@@ -1,0 +1,54 @@
+"""Fisher-weighted losses grow as bits fall, and tell a part that matters from one that does not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from bitloom.plan import Plan
+from quantize.calibration.passes import CalibrationPass
+from quantize.checkpoint import open_checkpoint
+from quantize.sensitivity import fisher_information, fisher_losses, text_loss
+
+ZOO = Path(os.environ.get("BITLOOM_ZOO", Path(__file__).parents[3] / "zoo"))
+BASE = str(ZOO / "tiny-llava")
+
+
+def plan_of(name: str, component: str, bits: int) -> Plan:
+    rule = {"component": component, "bits": bits, "method": "rtn", "group_size": 64}
+    calibration = {"mode": "independent", "samples": 16}
+    document = {"name": name, "base": BASE, "rules": [rule], "calibration": calibration}
+    return Plan.parse(document, source="test")
+
+
+def test_fewer_bits_lose_more_and_components_add_up() -> None:
+    plans = [plan_of(f"v{bits}", "vision", bits) for bits in (2, 3, 4, 8)]
+    plans += [plan_of("c2", "connector", 2), plan_of("a2", "all", 2), plan_of("l2", "language", 2)]
+    losses = fisher_losses(plans)
+    assert losses[0] > losses[1] > losses[2] > losses[3] > 0
+    vision, connector, everything, language = losses[0], losses[4], losses[5], losses[6]
+    assert everything == pytest.approx(vision + connector + language, rel=1e-4)
+
+
+def test_information_is_of_the_text_not_of_image_tokens() -> None:
+    checkpoint = open_checkpoint(BASE)
+    batches = CalibrationPass(checkpoint, plan_of("v", "vision", 4).calibration).batches[:1]
+    found = fisher_information(checkpoint, batches)
+    assert set(found) == set(checkpoint.tensors)
+    assert all(bool((each >= 0).all()) for each in found.values())
+    assert float(found["language_model.lm_head.weight"].sum()) > 0
+
+    class Uniform(torch.nn.Module):
+        """The same logits for every token."""
+
+        def forward(self, input_ids: torch.Tensor, **_: torch.Tensor) -> object:
+            class Output:
+                logits = torch.zeros(*input_ids.shape, 512)
+
+            return Output()
+
+    image = checkpoint.config["image_token_index"]
+    assert float(text_loss(Uniform(), batches[0], image, {})) == pytest.approx(6.2383, abs=1e-3)
