@@ -69,7 +69,7 @@ KILLS, MOST_S = 10, 1.2
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 async def test_killed_at_ten_random_moments(served: Served, tmp_path: Path) -> None:
     """Moments between the first sign of life and well into the run, whatever it is doing then."""
     served.fake.delay_s = 0.05
