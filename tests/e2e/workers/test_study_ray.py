@@ -9,24 +9,11 @@ import pytest
 
 from bitloom.errors import PlanError, WorkerError
 from bitloom.plan import Plan, Rule
-from bitloom.study.evaluator import PlanResult, ScoreEstimate
 from bitloom.study.live.remote import RemoteEvaluator, connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-FACTORY = f"{Path(__file__).stem}:FixedEvaluator"
-
-
-class FixedEvaluator:
-    """Scores a plan by its bits; 3 bits end the process, 5 do not fit."""
-
-    def evaluate(self, plan: Plan) -> PlanResult:
-        bits = plan.rules[0].bits or 16
-        if bits == 3:
-            os._exit(1)
-        if bits == 5:
-            raise PlanError("it does not fit")
-        return PlanResult({"CIDEr": ScoreEstimate(bits / 10, 0.1)}, os.getpid(), bits, bits, 0.1)
+FACTORY = "fixed_evaluator:FixedEvaluator"
 
 
 def plan(bits: int) -> Plan:
