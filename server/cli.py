@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,7 @@ def command(sources: tuple[str, ...], config_file: Path | None, **flags: Any) ->
     variants answer; SIGHUP reads the configuration again, Ctrl-C or SIGTERM finishes the running
     requests and stops the workers.
     """
-    # The web framework takes half a second to import; --help should not wait for it.
-    from server.serve import serve
-
+    serve = import_serve()
     if len(sources) == 1 and Path(sources[0]).suffix in {".yaml", ".yml"} and config_file is None:
         config_file, sources = Path(sources[0]), ()
     flags["variants"] = [_variant(source) for source in sources] or None
@@ -50,6 +50,21 @@ def command(sources: tuple[str, ...], config_file: Path | None, **flags: Any) ->
     names = ", ".join(variant.name for variant in config.variants)
     console = Console(soft_wrap=True, highlight=False)
     serve(config, lambda url: console.print(f"bitloom: ready on {url}/v1 with {names}", markup=False), reread)
+
+
+def import_serve() -> Callable[..., None]:
+    """`server.serve.serve`. The web framework takes half a second to import; --help should not wait for it.
+
+    What imports make stays for good: looking for garbage in it costs a seventh of the start now, and
+    pauses later.
+    """
+    gc.disable()
+    try:
+        from server.serve import serve
+    finally:
+        gc.freeze()
+        gc.enable()
+    return serve
 
 
 def _variant(source: str) -> dict[str, str]:

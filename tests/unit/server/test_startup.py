@@ -7,9 +7,10 @@ import sys
 
 PROBE = """
 import asyncio, resource, sys
+from server.cli import import_serve
+import_serve()
 from server.app import create_app
 from server.config import ServerConfig
-import server.cli, server.serve
 
 async def start():
     app = create_app(ServerConfig(variants=[{"name": "a", "url": "unix:/run/none.sock"}]))
