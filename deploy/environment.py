@@ -51,6 +51,7 @@ def main() -> int:
     try:
         python = create(arguments.directory)
         install(python, engine, is_runtime=arguments.runtime)
+        build_kernels(python)
     except (OSError, subprocess.CalledProcessError) as exc:
         say(f"failed: {exc}; mend the cause and run the same command again")
         if engine == "cpu":
@@ -121,6 +122,16 @@ def install(python: Path, engine: str, *, is_runtime: bool) -> None:
         target = f"{ROOT}[{extras}]"
         project = [*pip, "--no-build-isolation", "-c", str(CONSTRAINTS), "--editable", target]
     subprocess.run(project, check=True)
+
+
+def build_kernels(python: Path) -> None:
+    """Compile the CPU kernels now rather than under the first worker; without a compiler, say what is lost."""
+    say("compiling the CPU kernels")
+    code = "from server.workers.kernels.build import library_path; library_path()"
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:]
+        say(f"no kernels, so weights will be unpacked while loading: {' '.join(reason)}")
 
 
 def say(message: str) -> None:
