@@ -125,7 +125,7 @@ def install(python: Path, engine: str, *, is_runtime: bool) -> None:
 
 
 def build_kernels(python: Path) -> None:
-    """Compile the CPU kernels now rather than under the first worker; without a compiler, say what is lost."""
+    """Compile the CPU kernels now, not under the first worker; without a compiler, say what is lost."""
     say("compiling the CPU kernels")
     code = "from server.workers.kernels.build import library_path; library_path()"
     done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
