@@ -144,6 +144,7 @@ def votes(url: str) -> dict[str, float]:
     return {line: float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name)}
 
 
+@pytest.mark.slow
 def test_with_engines_that_are_none(serve: Callable[..., Any], checkpoint: Path, tmp_path: Path) -> None:
     server = serve(configuration(tmp_path, {"a": checkpoint, "b": checkpoint}))
     traffic(server.url)

@@ -102,6 +102,7 @@ def traffic(url: str) -> None:
         assert post(f"{url}/v1/chat/completions", body) == 200
 
 
+@pytest.mark.slow
 def test_prometheus_scrapes_evaluates_and_fires(
     serve: Callable[..., Any], checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -157,13 +158,17 @@ def check_rules(api: str, url: str) -> None:
             for rule in group["rules"]
         )
     )
-    until(lambda: query(api, "variant:bitloom_requests:rate5m > 0"))
     failing = {"model": "r", "user": "u", "messages": [{"role": "user", "content": "status=500"}]}
 
+    # Again and again: the first sample of a counter is no increase.
+    def answers() -> Any:
+        traffic(url)
+        return query(api, "variant:bitloom_requests:rate5m > 0")
+
     def fails() -> Any:
-        # Again and again: the first sample of a counter is no increase.
         assert post(f"{url}/v1/chat/completions", failing) == 502
         return query(api, "variant:bitloom_error_ratio:rate5m > 0")
 
+    until(answers)
     until(fails)
     until(lambda: query(api, 'arm:bitloom_weight:avg{experiment="r"} == 0.5'))
