@@ -1,9 +1,9 @@
 """How to start a worker process: the seam between the supervisor and the engines.
 
-A worker serves the OpenAI subset (POST /v1/chat/completions, GET /v1/models, /health, /metrics) on
-a Unix socket. /health answers 200 once the model is loaded. SIGTERM ends it cleanly; it dies with
-the process that called `worker_command`, and no child of its own outlives it. This module imports
-no torch: the gateway uses it.
+A worker serves the OpenAI subset (POST /v1/chat/completions, or /v1/score and /v1/embeddings where the
+model matches; GET /v1/models, /health, /metrics) on a Unix socket. /health answers 200 once the model is
+loaded. SIGTERM ends it cleanly; it dies with the process that called `worker_command`, and no child of its
+own outlives it. This module imports no torch: the gateway uses it.
 """
 
 from __future__ import annotations

@@ -12,13 +12,14 @@ from typing import Any
 import psutil
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from server.errors import RequestError, UnknownModel
+from server.errors import NotFound, RequestError
 from server.workers.transformers_worker.documents import Documents
 from server.workers.transformers_worker.engine import Answer, Engine, Piece
+from server.workers.transformers_worker.matching_service import MatchingService
 from server.workers.transformers_worker.metrics import WorkerMetrics
 from server.workers.transformers_worker.protocol import ChatRequest, parse_chat
+from server.workers.transformers_worker.service import Service
 
 logger = logging.getLogger(__name__)
 
@@ -37,35 +38,26 @@ def create_app(name: str, engine: Engine) -> FastAPI:
     metrics = WorkerMetrics()
     metrics.weight_bytes.set(engine.loaded.weight_bytes)
     metrics.loaded_resident_bytes.set(psutil.Process().memory_info().rss)
-    service = ChatService(name, engine, metrics)
+    service = (MatchingService if engine.loaded.is_matcher else ChatService)(name, engine, metrics)
     app.add_exception_handler(RequestError, _request_error)
     app.add_exception_handler(Exception, _unforeseen)
     app.add_api_route("/v1/chat/completions", service.chat, methods=["POST"], response_model=None)
+    app.add_api_route("/v1/score", service.score, methods=["POST"], response_model=None)
+    app.add_api_route("/v1/embeddings", service.embeddings, methods=["POST"], response_model=None)
     app.add_api_route("/v1/models", service.models)
     app.add_api_route("/health", _health)
     app.add_api_route("/metrics", service.scrape)
     return app
 
 
-class ChatService:
+class ChatService(Service):
     """Answers chat requests with one engine."""
-
-    def __init__(self, name: str, engine: Engine, metrics: WorkerMetrics) -> None:
-        self._name = name
-        self._engine = engine
-        self._metrics = metrics
-        self._created = int(time.time())
 
     async def chat(self, request: Request) -> Response:
         """POST /v1/chat/completions."""
         chat = parse_chat(await request.body())
-        if chat.model != self._name:
-            raise UnknownModel(
-                f"model: {chat.model!r} is not served here; ask for {self._name!r}",
-                code="model_not_found",
-                param="model",
-            )
-        documents = Documents(self._name, self._engine.loaded.tokenizer, bool(chat.logprobs))
+        self.check_model(chat.model)
+        documents = Documents(self.name, self.engine.loaded.tokenizer, bool(chat.logprobs))
         if not chat.stream:
             return await self._whole(request, chat, documents)
         events = self._events(chat, documents)
@@ -73,14 +65,20 @@ class ChatService:
         first = await anext(events)
         return StreamingResponse(_resumed(first, events), media_type="text/event-stream")
 
-    async def models(self) -> dict[str, Any]:
-        """GET /v1/models."""
-        model = {"id": self._name, "object": "model", "created": self._created, "owned_by": "bitloom"}
-        return {"object": "list", "data": [{**model, "max_model_len": self._engine.loaded.context}]}
+    async def score(self) -> None:
+        """POST /v1/score: not with a model that answers."""
+        raise self._lacking("/v1/score")
 
-    async def scrape(self) -> Response:
-        """GET /metrics."""
-        return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    async def embeddings(self) -> None:
+        """POST /v1/embeddings: not with a model that answers."""
+        raise self._lacking("/v1/embeddings")
+
+    def _lacking(self, path: str) -> NotFound:
+        return NotFound(
+            f"model: {self.name} answers chats and has no {path}; ask /v1/chat/completions",
+            code="not_served",
+            param="model",
+        )
 
     async def _whole(self, request: Request, chat: ChatRequest, documents: Documents) -> Response:
         pieces: list[Piece] = []
@@ -104,11 +102,11 @@ class ChatService:
     @asynccontextmanager
     async def _measured(self, chat: ChatRequest) -> AsyncIterator[tuple[Answer, AsyncIterator[Piece]]]:
         started = time.monotonic()
-        metrics, outcome = self._metrics, "failed"
+        metrics, outcome = self.metrics, "failed"
         with metrics.running.track_inprogress():
             try:
                 async with (
-                    self._engine.answer(chat) as answer,
+                    self.engine.answer(chat) as answer,
                     aclosing(self._timed(answer, started)) as stream,
                 ):
                     outcome = "aborted"
@@ -123,8 +121,8 @@ class ChatService:
         async with aclosing(answer.pieces()) as pieces:
             async for piece in pieces:
                 if answer.completion_length == 1:
-                    self._metrics.first_token_seconds.observe(time.monotonic() - started)
-                self._metrics.generation_tokens.inc()
+                    self.metrics.first_token_seconds.observe(time.monotonic() - started)
+                self.metrics.generation_tokens.inc()
                 yield piece
 
 

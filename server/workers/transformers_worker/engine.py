@@ -86,6 +86,19 @@ class Engine:
         """Run `step` on the engine's thread when its turn comes."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, step)
 
+    def place(self) -> AbstractAsyncContextManager[None]:
+        """One of the places of requests that are worked on; waits until one is free."""
+        return self._places
+
+    def check_images(self, count: int, param: str) -> None:
+        """Raise BadRequest for more images than a request may have."""
+        if count > self._options.max_images:
+            raise BadRequest(
+                f"{param}: {count} images; this worker takes {self._options.max_images}",
+                code="too_many_images",
+                param=param,
+            )
+
     def answer(self, request: ChatRequest) -> AbstractAsyncContextManager[Answer]:
         """An answer to iterate over inside the context; BadRequest where the prompt cannot be used."""
         return self._answer(request)
@@ -93,13 +106,8 @@ class Engine:
     @asynccontextmanager
     async def _answer(self, request: ChatRequest) -> AsyncIterator[Answer]:
         urls = list(request.image_urls())
-        if len(urls) > self._options.max_images:
-            raise BadRequest(
-                f"messages: {len(urls)} images; this worker takes {self._options.max_images}",
-                code="too_many_images",
-                param="messages",
-            )
-        async with self._places:
+        self.check_images(len(urls), "messages")
+        async with self.place():
             prompt = await self.run(
                 lambda: build_prompt(self.loaded, request, [decode_image(url) for url in urls])
             )

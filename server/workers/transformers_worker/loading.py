@@ -29,7 +29,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """A model with its processor. `context` is the longest sequence in tokens, `decoder` the part that
-    takes further tokens once the images are in the cache."""
+    takes further tokens once the images are in the cache, None where the model matches and writes nothing."""
 
     model: Any
     decoder: Any
@@ -41,6 +41,11 @@ class LoadedModel:
     def tokenizer(self) -> Any:
         """The processor's tokenizer."""
         return self.processor.tokenizer
+
+    @property
+    def is_matcher(self) -> bool:
+        """Whether the model scores images with texts instead of answering."""
+        return isinstance(self.model, transformers.Blip2ForImageTextRetrieval)
 
     @property
     def weight_bytes(self) -> int:
@@ -97,6 +102,10 @@ def _state(directory: Path, dtype: torch.dtype, without: Set[str]) -> Iterator[t
 
 def _with_processor(directory: Path, model: Any, options: WorkerOptions) -> LoadedModel:
     processor = transformers.AutoProcessor.from_pretrained(directory)
+    if isinstance(model, transformers.Blip2ForImageTextRetrieval):
+        longest = model.config.qformer_config.max_position_embeddings
+        context = min(longest, options.max_model_len or longest)
+        return LoadedModel(model, None, processor, frozenset(), context)
     eos = model.generation_config.eos_token_id
     eos_ids = frozenset([eos] if isinstance(eos, int) else eos or ())
     # BLIP-2 is the one family whose own forward pass always wants an image.
