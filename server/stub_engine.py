@@ -61,7 +61,8 @@ class StubEngine:
 
     While `is_failing` every chat is answered with status 500; `delay_s` is waited before each answer.
     `weights` are what vLLM's routes for exchanging weights loaded last; each answer and each chunk tells
-    them as its `system_fingerprint`. As vLLM does, it takes new ones only while it is paused.
+    them as its `system_fingerprint`. As vLLM does, it takes new ones only while it is paused. It scores and
+    embeds only where `is_matcher`: 0.5, and ones.
     """
 
     name: str
@@ -70,6 +71,7 @@ class StubEngine:
     delay_s: float = 0.0
     weights: str = ""
     is_paused: bool = False
+    is_matcher: bool = False
     running: int = 0
     received: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -83,6 +85,7 @@ class StubEngine:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._complete)
         app.router.add_post("/tokenize", self._tokenize)
+        app.router.add_post("/v1/{path:score|embeddings}", self._match)
         for path in ("/pause", "/resume", "/reset_prefix_cache", "/reset_mm_cache"):
             app.router.add_post(path, self._order)
         app.router.add_post("/collective_rpc", self._exchange)
@@ -159,6 +162,14 @@ class StubEngine:
         self.received.append(body)
         words = (body["prompt"] if "prompt" in body else _last_text(body)).split()
         return web.json_response({"count": len(words), "max_model_len": 512, "tokens": [*range(len(words))]})
+
+    async def _match(self, request: web.Request) -> web.Response:
+        if not self.is_matcher:
+            return web.Response(status=404)
+        self.received.append(await request.json())
+        kind = "score" if request.match_info["path"] == "score" else "embedding"
+        entry = {"index": 0, "object": kind, kind: 0.5 if kind == "score" else [1.0, 1.0]}
+        return web.json_response({**self._head("list"), "data": [entry], "usage": _usage(0)})
 
     async def _whole(self, request: web.Request, script: Script) -> web.StreamResponse:
         for step in range(script.tokens):

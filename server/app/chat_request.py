@@ -65,6 +65,8 @@ class ImagePart(BaseModel):
 
 Part = Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")]
 PART_TYPES = ("text", "refusal", "image_url")
+# What pydantic calls the branches of unions, here and in `score_request`.
+UNION_BRANCHES = ("str", "ScoreContent")
 # Fail fast and bounded: pydantic would otherwise collect a fault for each of 10^6 wrong elements.
 Parts = Annotated[list[Part], Field(fail_fast=True, max_length=4096)]
 
@@ -201,7 +203,8 @@ def _path(location: tuple[Any, ...]) -> str:
     text = ""
     previous: Any = None
     for item in location:
-        is_branch = "[" in str(item) or item == "str" or (isinstance(previous, int) and item in PART_TYPES)
+        is_branch = "[" in str(item) or item in UNION_BRANCHES
+        is_branch = is_branch or (isinstance(previous, int) and item in PART_TYPES)
         if isinstance(item, int):
             text += f"[{item}]"
         elif not is_branch:

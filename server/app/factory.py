@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from bitloom import __version__
 from bitloom.errors import InputError, WorkerError
-from server.app import chat, experiments, reload, status, text, variants, worker_metrics
+from server.app import chat, experiments, reload, score, status, text, variants, worker_metrics
 from server.app.access import AccessMiddleware
 from server.app.failures import install_failures
 from server.app.gateway import OnStartup, running_gateway
@@ -58,6 +58,7 @@ def create_app(
     app = FastAPI(title="Bitloom", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(chat.router)
     app.include_router(text.router)
+    app.include_router(score.router)
     app.include_router(experiments.router)
     app.include_router(reload.router)
     app.include_router(status.router)

@@ -1,4 +1,7 @@
-"""POST /v1/completions, /v1/embeddings and /tokenize: text in, passed on to the variant's worker."""
+"""POST /v1/completions, /v1/embeddings and /tokenize, passed on to the variant's worker.
+
+Texts go in; embeddings and tokens also of messages, whose images pass the same checks as a chat's.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ from server.app.text_request import (
     length_of,
     parse_text,
 )
+from server.errors import BadRequest
 
 router = APIRouter()
 
@@ -75,12 +79,19 @@ async def completions(request: Request) -> Response:
     return dispatch(here.gateway, request, inference)
 
 
-@router.post("/v1/embeddings", response_model=None, openapi_extra=json_body(EmbeddingRequest))
+@router.post("/v1/embeddings", response_model=None, openapi_extra=json_body(EmbeddingRequest, ChatRequest))
 async def embeddings(request: Request) -> Response:
-    """Embed texts, where the variant's worker can."""
+    """Embed texts, or a message of an image or a text, where the variant's worker can."""
     here = await Arrival.of(request)
-    text = parse_text(EmbeddingRequest, here.body, here.gateway.config.limits)
-    return _counted(here, request, "/v1/embeddings", text, _bodies(text), length_of(text.input))
+    limits = here.gateway.config.limits
+    if not _has_messages(here.body):
+        text = parse_text(EmbeddingRequest, here.body, limits)
+        return dispatch_counted(here, request, "/v1/embeddings", text, _bodies(text), length_of(text.input))
+    chat = parse_chat(here.body, limits, here.gateway.config.worker.max_images)
+    if (chat.model_extra or {}).get("input") is not None:
+        raise BadRequest("input: not beside messages; leave one out", code="invalid_field", param="input")
+    make_body = ChatBodies(here.gateway.media, chat).for_variant
+    return dispatch_counted(here, request, "/v1/embeddings", chat, make_body, chat.text_length())
 
 
 @router.post("/tokenize", response_model=None, openapi_extra=json_body(TokenizeRequest, ChatRequest))
@@ -90,13 +101,13 @@ async def tokenize(request: Request) -> Response:
     limits = here.gateway.config.limits
     if not _has_messages(here.body):
         text = parse_text(TokenizeRequest, here.body, limits)
-        return _counted(here, request, "/tokenize", text, _bodies(text), 0)
+        return dispatch_counted(here, request, "/tokenize", text, _bodies(text), 0)
     chat = parse_chat(here.body, limits, here.gateway.config.worker.max_images)
     make_body = ChatBodies(here.gateway.media, chat).for_variant
-    return _counted(here, request, "/tokenize", chat, make_body, 0)
+    return dispatch_counted(here, request, "/tokenize", chat, make_body, 0)
 
 
-def _counted(
+def dispatch_counted(
     here: Arrival,
     request: Request,
     path: str,
@@ -104,6 +115,7 @@ def _counted(
     make_body: Callable[[str], Awaitable[bytes]],
     characters: int,
 ) -> Response:
+    """The response to a request whose answer comes whole and only tells its usage."""
     inference = Inference(
         path=path,
         operation="embeddings",

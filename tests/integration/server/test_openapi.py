@@ -37,7 +37,8 @@ async def test_bodies_are_described(connect: Any) -> None:
     served = await connect("a")
     async with served.http.get("/openapi.json") as response:
         document = await response.json()
-    for path in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/tokenize", "/admin/variants"):
+    texts = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/score", "/tokenize")
+    for path in (*texts, "/admin/variants"):
         body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
         jsonschema.Draft202012Validator.check_schema(body)
         assert "$ref" not in str(body)
