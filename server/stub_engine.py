@@ -248,7 +248,7 @@ def _usage(tokens: int, images: int = 0) -> dict[str, Any]:
 
 
 def _last_text(body: dict[str, Any]) -> str:
-    content = body["messages"][-1]["content"]
+    content = body["messages"][-1].get("content") or ""
     if isinstance(content, str):
         return content
     return " ".join(part["text"] for part in content if part["type"] == "text")
