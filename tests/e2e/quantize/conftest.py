@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -155,6 +156,9 @@ def reference() -> Asked:
     return ask
 
 
+PACKING = ("pack_to_int32", "unpack_from_int32")
+
+
 @pytest.fixture(scope="session")
 def transformers_loaded() -> Asked:
     """First tokens of a variant as stock `from_pretrained` loads it, with dense unpacking.
@@ -162,16 +166,20 @@ def transformers_loaded() -> Asked:
     It keeps scales and dense tensors as stored, whatever dtype it is asked for, so they are widened here.
     """
     import transformers
+    from compressed_tensors.compressors.pack_quantized import base as packed_format
+    from compressed_tensors.compressors.pack_quantized import helpers
 
     from quantize import backport
 
     def ask(directory: Path, questions: Sequence[tuple[Path, str]]) -> list[torch.Tensor]:
-        backport.install()
-        model, report = transformers.AutoModelForImageTextToText.from_pretrained(
-            directory, output_loading_info=True
-        )
-        assert not any(report.values()), report
-        processor = transformers.AutoProcessor.from_pretrained(directory)
-        return first_tokens(nn.Module.float(model).eval(), processor, questions)
+        with pytest.MonkeyPatch.context() as patch:  # other tests show what 0.17 does without it
+            for module, name in itertools.product((packed_format, helpers), PACKING):
+                patch.setattr(module, name, getattr(backport, name))
+            model, report = transformers.AutoModelForImageTextToText.from_pretrained(
+                directory, output_loading_info=True
+            )
+            assert not any(report.values()), report
+            processor = transformers.AutoProcessor.from_pretrained(directory)
+            return first_tokens(nn.Module.float(model).eval(), processor, questions)
 
     return ask
