@@ -18,6 +18,9 @@ from eval_client.tasks.pairs import probe_mode
 from eval_client.tasks.prior import prior_samples
 from eval_client.tasks.samples import Sample, caption_samples, question_samples, retrieval_samples
 
+# Modes of models that may not be able to write.
+SILENT_MODES = ("image_text_matching", "embeddings")
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
@@ -71,6 +74,9 @@ async def plan_run(config: RunConfig, card: ModelCard, client: ChatClient) -> Pl
     )
     samples, pairs = _samples(config, dataset, prompts, mode)
     timed = tuple(_timed(config, dataset, prompts))
+    if tasks == ["retrieval"] and mode in SILENT_MODES:
+        timed = ()
+        notes.append(f"latency not measured: retrieval by {mode} asks for no answers, whose chunks are timed")
     shortlist = config.shortlist if pairs else 0
     return PlannedRun(plan, tuple(samples), timed, tuple(notes), tuple(pairs), shortlist)
 

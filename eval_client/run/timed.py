@@ -64,9 +64,9 @@ async def run_timed(
 ) -> tuple[list[SampleRecord], list[LatencyPass]]:
     """Records and figures of the passes: `sequential` requests alone, `loaded` ones as `load` says.
 
-    A pass of zero requests is left out.
+    A pass of zero requests is left out, and both where there are no samples.
     """
-    if not sequential and not loaded:
+    if not samples or not (sequential or loaded):
         return [], []
     counts = {WARM_UP: WARM_UP_REQUESTS, SEQUENTIAL: sequential, LOADED: loaded}
     prepared = await asyncio.to_thread(prepare, samples, counts)

@@ -80,6 +80,13 @@ async def test_a_matching_head_is_preferred(served: Served, tmp_path: Path) -> N
     assert recall(await run(tmp_path / "bad", config)) == 0.0
 
 
+async def test_a_run_that_asks_for_no_answers_is_not_timed(served: Served, tmp_path: Path) -> None:
+    config, _ = retrieval(served)
+    manifest = await run(tmp_path / "run", config.model_copy(update={"timed_sequential": 2}))
+    assert (manifest.latency, served.fake.asked) == ((), [])
+    assert any("latency not measured" in note for note in manifest.notes)
+
+
 async def test_vectors_cost_a_request_an_image_and_a_caption(served: Served, tmp_path: Path) -> None:
     config, _ = retrieval(served, retrieval_mode="embeddings")
     manifest = await run(tmp_path / "run", config)
