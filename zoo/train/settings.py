@@ -59,7 +59,7 @@ RECIPES: Final[dict[Family, Recipe]] = {
         stages=(
             Stage("vision", steps=600, batch=64, rate=2e-3, views=1),
             Stage("queries", steps=250, batch=64, rate=1e-3, views=2, vision_rate=0.4),
-            Stage("joint", steps=800, batch=24, rate=1e-3, views=2, has_language=True, vision_rate=0.4),
+            Stage("joint", steps=1600, batch=24, rate=1e-3, views=2, has_language=True, vision_rate=0.4),
         ),
     ),
 }
