@@ -118,7 +118,7 @@ def peers(rows: int) -> dict[str, Timed]:
 
 def bandwidth_probe() -> Timed:
     """Reads CHUNK_BYTES of cold memory; no more, since a busy machine cuts off whoever runs for long."""
-    chunks = torch.ones(COLD_BYTES // 2, dtype=torch.float32).split(CHUNK_BYTES // 4)
+    chunks = torch.ones(COLD_BYTES // 2, dtype=torch.float32).view(-1, CHUNK_BYTES // 4)
     turn = itertools.cycle(chunks)
     return lambda: next(turn).sum()
 
