@@ -78,7 +78,15 @@ class WorkerAnswer(Response):
 
         Raises RequestError, before anything is sent, for what keeps the worker from being asked.
         """
-        with self._admission.enter(self._variant), self._worker.gate.arriving():
+        with (
+            self._admission.enter(self._variant),
+            self._worker.gate.arriving(),
+            self._worker.circuit.trying() as may_go,
+        ):
+            if not may_go:
+                error = unavailable(self._variant, self._worker.retry_after_s)
+                self._tally.failed(error.status, is_begun=False)
+                raise error
             relay = asyncio.create_task(self._relay(send))
             gone = asyncio.create_task(_disconnected(receive))
             try:

@@ -78,7 +78,8 @@ class Shadows:
         """Send a copy in the background, or drop it."""
         worker = self._workers.get(copy.shadow.variant)
         is_full = self._running[copy.route] >= copy.shadow.outstanding
-        if is_full or worker is None or not worker.is_answering or copy.is_too_long:
+        is_up = worker is not None and worker.is_answering and not worker.circuit.is_open
+        if is_full or worker is None or not is_up or copy.is_too_long:
             self.count(copy, "dropped")
             return
         self._running[copy.route] += 1

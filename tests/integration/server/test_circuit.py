@@ -27,6 +27,19 @@ async def test_a_failing_worker_is_spared_and_taken_back(connect: Any) -> None:
     assert served.metric("circuit_open", variant="a") == 0
 
 
+async def test_after_the_pause_one_request_is_sent_to_see(connect: Any) -> None:
+    served = await connect("a", circuit={"failures": 1, "open_s": 1.5})
+    engine = served.engines["a"]
+    engine.is_failing = True
+    assert (await served.chat("x"))[0] == 502
+    await asyncio.sleep(1.6)
+    engine.delay_s = 0.2
+    answers = await asyncio.gather(*(served.chat("x") for _ in range(8)))
+    assert sorted(status for status, _ in answers) == [502] + [503] * 7
+    assert len(engine.received) == 2
+    assert served.metric("requests_in_flight", variant="a") == 0
+
+
 async def test_control_stands_in_for_an_arm_that_keeps_failing(connect: Any) -> None:
     arms = [{"variant": "a", "weight": 0}, {"variant": "b", "weight": 1}]
     route = {"name": "r", "arms": arms, "control": "a", "fallback": True}
