@@ -1,4 +1,5 @@
-"""Environments of their own, under .cache/: `deploy-tools` (what checks the files here, the docs) and `ray`.
+"""Environments of their own, under .cache/: `deploy-tools` (what checks the files here, the docs), `ray`, and
+other projects' conformance suites, `langchain` and `schemathesis`.
 
     python deploy/tools.py [NAME...]
 
@@ -15,7 +16,12 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = {"deploy-tools": "deploy/tools.txt", "ray": "deploy/ray/requirements.txt"}
+REQUIREMENTS = {
+    "deploy-tools": "deploy/tools.txt",
+    "langchain": "tests/conformance/langchain.txt",
+    "ray": "deploy/ray/requirements.txt",
+    "schemathesis": "tests/conformance/schemathesis.txt",
+}
 STAMP = "requirements.sha256"
 
 
