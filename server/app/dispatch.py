@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from fastapi import Request, Response
@@ -12,6 +12,7 @@ from server.app.answer import read_completion
 from server.app.gateway import Gateway
 from server.app.relay import Ask, Read, WorkerAnswer
 from server.app.tally import Asked, Ending, Tally
+from server.app.waking import WakingAnswer
 from server.app.worker_faults import unavailable
 from server.errors import Forbidden
 from server.experiments.assignment import Assignment
@@ -50,9 +51,50 @@ def dispatch(gateway: Gateway, request: Request, inference: Inference) -> Respon
     """The response that asks the worker of the chosen variant when it is sent.
 
     Raises UnknownModel, Forbidden or BadRequest for a model or a pin that cannot be had, WorkerUnavailable
-    where the variant's worker is not up and control may not answer for it.
+    where the variant's worker is not up and control may not answer for it. An evicted one is loaded first.
     """
     assignment = assign(gateway, request, inference)
+    watched = _watch(gateway, request, inference, assignment)
+    worker = gateway.supervisor.workers[assignment.variant]
+    is_evicted = gateway.lifecycle.is_evicted(assignment.variant)
+    if not worker.is_answering and not is_evicted:
+        error = unavailable(assignment.variant, worker.retry_after_s)
+        watched.tally.failed(error.status, is_begun=False)
+        raise error
+
+    async def make_body() -> bytes:
+        return await inference.make_body(assignment.variant)
+
+    ask = Ask(
+        path=inference.path,
+        make_body=make_body,
+        request_id=request.state.request_id,
+        is_stream=inference.is_stream,
+        ready=inference.ready,
+        assignment=assignment,
+        headers=watched.headers,
+        passed=watched.passed,
+        is_optional=inference.is_optional,
+        read=inference.read,
+    )
+
+    def answer() -> Response:
+        there = gateway.supervisor.workers[assignment.variant]
+        return WorkerAnswer(ask, there, gateway.admission, watched.tally, gateway.config.timeouts)
+
+    return WakingAnswer(gateway, assignment.variant, watched.tally, answer) if is_evicted else answer()
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Who follows a request: its tally, the trace (`headers` for the worker), the shadow (`passed`)."""
+
+    tally: Tally
+    headers: Mapping[str, str]
+    passed: Callable[[bytes], None] | None
+
+
+def _watch(gateway: Gateway, request: Request, inference: Inference, assignment: Assignment) -> Watched:
     key, request_id = key_of(request), request.state.request_id
     span = gateway.tracer.begin(inference.operation, request_id, request.headers.get("traceparent"))
     endings: list[Ending] = [gateway.desk.record, span.end]
@@ -70,28 +112,7 @@ def dispatch(gateway: Gateway, request: Request, inference: Inference) -> Respon
         prompt_characters=inference.prompt_characters,
     )
     tally = Tally(gateway.metrics, asked, endings)
-    worker = gateway.supervisor.workers[assignment.variant]
-    if not worker.is_answering:
-        error = unavailable(assignment.variant, worker.retry_after_s)
-        tally.failed(error.status, is_begun=False)
-        raise error
-
-    async def make_body() -> bytes:
-        return await inference.make_body(assignment.variant)
-
-    ask = Ask(
-        path=inference.path,
-        make_body=make_body,
-        request_id=request_id,
-        is_stream=inference.is_stream,
-        ready=inference.ready,
-        assignment=assignment,
-        headers=span.headers(),
-        passed=None if copy is None else copy.passed,
-        is_optional=inference.is_optional,
-        read=inference.read,
-    )
-    return WorkerAnswer(ask, worker, gateway.admission, tally, gateway.config.timeouts)
+    return Watched(tally, span.headers(), None if copy is None else copy.passed)
 
 
 def assign(gateway: Gateway, request: Request, inference: Inference) -> Assignment:

@@ -45,6 +45,25 @@ class Lifecycle:
         self._supervisor = supervisor
         self._metrics = metrics
         self._changing = asyncio.Lock()
+        self._evicted: set[str] = set()
+        self._waking: dict[str, asyncio.Task[None]] = {}
+
+    def is_evicted(self, name: str) -> bool:
+        """Whether a variant left for another one and comes back when it is asked for (`wake`)."""
+        return name in self._evicted
+
+    async def wake(self, name: str) -> None:
+        """Load a variant that was evicted; all who ask wait for one load. Raises as `add` does."""
+        task = self._waking.get(name)
+        if task is None:
+            task = self._waking[name] = asyncio.create_task(self.load(name), name=f"waking {name}")
+            task.add_done_callback(lambda done: self._woken(name, done))
+        await asyncio.shield(task)
+
+    def _woken(self, name: str, task: asyncio.Task[None]) -> None:
+        del self._waking[name]
+        if not task.cancelled():
+            task.exception()  # those who wait have it; nobody may be left
 
     async def add(self, wanted: VariantConfig) -> None:
         """Load a variant that the configuration does not have; raises Conflict where its name is taken.
@@ -69,7 +88,9 @@ class Lifecycle:
     async def load(self, name: str) -> None:
         """Bring a drained or unloaded variant back; nothing where it is up. Raises as `add` does."""
         async with self._changing:
-            worker = self._supervisor.workers[name]
+            worker = self._supervisor.workers.get(name)
+            if worker is None:
+                raise Conflict(f"variant {name} was removed meanwhile", code="variant_removed")
             if worker.state is State.DRAINING:
                 worker.resume()
             elif worker.state in DOWN:
@@ -80,16 +101,20 @@ class Lifecycle:
                     self._supervisor.workers[name].unloaded()
                     self._supervisor.places.pop(name, None)
                     raise
+            self._evicted.discard(name)
 
     async def drain(self, name: str) -> int:
         """Refuse new requests and wait for those there are; how many are left after `drain_s`."""
         async with self._changing:
-            return await self._drain(self._supervisor.workers[name])
+            worker = self._supervisor.workers[name]
+            self._evicted.discard(name)
+            return 0 if worker.state in DOWN else await self._drain(worker)
 
     async def unload(self, name: str) -> int:
         """Drain a variant and end its worker; how many requests `drain_s` cut off."""
         async with self._changing:
             worker = self._supervisor.workers[name]
+            self._evicted.discard(name)
             if worker.state in DOWN:
                 return 0
             left = await self._drain(worker)
@@ -197,6 +222,8 @@ class Lifecycle:
         for worker in evicted:
             logger.info("variant %s is evicted for %s", worker.variant.name, name)
             self._metrics.evictions.labels(worker.variant.name).inc()
+            # Already now: who asks for it while it leaves waits too.
+            self._evicted.add(worker.variant.name)
             await self._drain(worker)
             await self._take_down(worker)
         self._supervisor.places[name] = place

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -181,13 +182,39 @@ def _check_a_drain(url: str) -> None:
     assert call(url, "/v1/chat/completions", chat)[0] == 200
 
 
-@pytest.mark.slow
-def test_what_does_not_fit_evicts_the_idle_or_is_refused(serve: Serve, checkpoint: Path, other: Path) -> None:
+def write_sizes(*directories: Path) -> None:
+    """Give stubs a configuration whose needs can be computed: 700 MiB for the engine, 64 for the cache."""
     text = {"model_type": "llama", "num_hidden_layers": 1, "num_attention_heads": 4, "hidden_size": 256}
     text |= {"intermediate_size": 512, "vocab_size": 512, "max_position_embeddings": 2048}
     config = {"architectures": ["LlavaForConditionalGeneration"], "text_config": text}
-    for directory in (checkpoint, other):
+    for directory in directories:
         (directory / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.slow
+def test_an_evicted_variant_comes_back_when_it_is_asked_for(
+    serve: Serve, checkpoint: Path, other: Path
+) -> None:
+    write_sizes(checkpoint, other)
+    budget = {"BITLOOM_SERVE_PLACEMENT": "{memory_bytes: 1800000000, evict: true}"}
+    server = serve(f"a={checkpoint}", f"b={checkpoint}", **budget)
+    weights_of(server.url, "a")
+    assert call(server.url, "/admin/variants", {"name": "c", "directory": str(other)})[0] == 200
+    assert call(server.url, "/admin/variants/b", method="GET")[1]["state"] == "unloaded"
+    with ThreadPoolExecutor(6) as clients:
+        answers = [*clients.map(lambda _: weights_of(server.url, "b"), range(6))]
+    assert answers == [{"model"}] * 6
+    states = {each: call(server.url, f"/admin/variants/{each}", method="GET")[1]["state"] for each in "abc"}
+    assert states == {"a": "unloaded", "b": "ready", "c": "ready"}
+    # What an operator has unloaded stays so.
+    call(server.url, "/admin/variants/a/unload")
+    chat = {"model": "a", "messages": [{"role": "user", "content": "x"}]}
+    assert call(server.url, "/v1/chat/completions", chat)[0] == 503
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_evicts_the_idle_or_is_refused(serve: Serve, checkpoint: Path, other: Path) -> None:
+    write_sizes(checkpoint, other)
     # Each needs 700 MiB for the engine, 64 for the cache and some: two fit, three do not.
     budget = {"BITLOOM_SERVE_PLACEMENT": "{memory_bytes: 1800000000, evict: true}"}
     server = serve(f"a={checkpoint}", f"b={checkpoint}", **budget)
