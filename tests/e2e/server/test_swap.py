@@ -206,10 +206,20 @@ def test_an_evicted_variant_comes_back_when_it_is_asked_for(
     assert answers == [{"model"}] * 6
     states = {each: call(server.url, f"/admin/variants/{each}", method="GET")[1]["state"] for each in "abc"}
     assert states == {"a": "unloaded", "b": "ready", "c": "ready"}
+
+    def chat(model: str, text: str = "x") -> tuple[int, Any]:
+        body = {"model": model, "messages": [{"role": "user", "content": text}]}
+        return call(server.url, "/v1/chat/completions", body)
+
+    with ThreadPoolExecutor(2) as clients:
+        busy = [clients.submit(chat, each, "tokens=30 delay=0.1") for each in "bc"]
+        time.sleep(0.5)
+        status, answer = chat("a")  # nobody can leave
+        assert (status, answer["error"]["code"]) == (503, "worker_unavailable")
+        assert [each.result()[0] for each in busy] == [200, 200]
     # What an operator has unloaded stays so.
     call(server.url, "/admin/variants/a/unload")
-    chat = {"model": "a", "messages": [{"role": "user", "content": "x"}]}
-    assert call(server.url, "/v1/chat/completions", chat)[0] == 503
+    assert chat("a")[0] == 503
 
 
 @pytest.mark.slow
