@@ -151,7 +151,7 @@ async def test_the_usage_counts_texts_and_queries(client: httpx.AsyncClient, mat
 
 async def test_openais_client_gets_text_embeddings(client: httpx.AsyncClient) -> None:
     """It asks for base64 unless told otherwise."""
-    openai = AsyncOpenAI(base_url="http://worker/v1", api_key="none", http_client=client)  # type: ignore[arg-type]
+    openai = AsyncOpenAI(base_url="http://worker/v1", api_key="none", http_client=client)
     given = await openai.embeddings.create(model="tiny", input=list(TEXTS))
     assert [entry.index for entry in given.data] == [0, 1, 2]
     expected = [await embedded(client, {"type": "text", "text": text}) for text in TEXTS]
