@@ -49,7 +49,8 @@ PLANS: dict[str, dict[Format, list[dict[str, Any]]]] = {
 }
 
 
-@pytest.mark.parametrize("model", ["tiny-llava", pytest.param("tiny-blip2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["tiny-llava", "tiny-blip2"])
 def test_stock_vllm_loads_exports(model: str, workshop: Any, reference: Any, tmp_path: Path) -> None:
     plans = PLANS[model]
     variants = dict(zip(plans, workshop.variants(model, plans), strict=True))
