@@ -14,7 +14,7 @@ from bitloom.errors import WorkerError
 from server.config import Timeouts
 from server.metrics import Metrics
 from server.supervisor.config import CircuitConfig
-from server.supervisor.memory import resident_bytes
+from server.supervisor.memory import TreeMemory
 from server.supervisor.process import WorkerProcess, log_tail
 from server.supervisor.state import State
 from server.supervisor.worker import HEALTH_MISSES, Worker
@@ -44,6 +44,7 @@ class LocalWorker(Worker):
         self._socket = socket
         self._log_path = log_path
         self._process: WorkerProcess | None = None
+        self._memory: TreeMemory | None = None
 
     @property
     def socket(self) -> Path:
@@ -107,7 +108,11 @@ class LocalWorker(Worker):
 
     def resident_bytes(self) -> int | None:
         """Resident memory of the worker's process tree, 0 while there is none."""
-        return 0 if self._process is None else resident_bytes(self._process.pid)
+        if (process := self._process) is None:
+            return 0
+        if (memory := self._memory) is None or memory.pid != process.pid:
+            memory = self._memory = TreeMemory(process.pid)
+        return memory.resident_bytes()
 
     async def stop(self) -> None:
         """End the process and everything it started, then close the connection."""

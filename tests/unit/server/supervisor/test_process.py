@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from bitloom.errors import WorkerError
-from server.supervisor.memory import resident_bytes
+from server.supervisor.memory import TreeMemory
 from server.supervisor.process import WorkerProcess, log_tail
 from server.workers.command import WorkerCommand
 
@@ -48,8 +48,10 @@ async def until(condition: object, timeout_s: float = 20.0) -> None:
 async def test_stop_ends_the_worker_and_its_children(tmp_path: Path) -> None:
     process = spawn(WITH_CHILD, tmp_path / "log")
     await until(lambda: len(in_group(process.pid)) == 2)
-    assert resident_bytes(process.pid) > 2_000_000
+    memory = TreeMemory(process.pid)
+    assert memory.resident_bytes() > 2_000_000
     await process.stop(grace_s=5)
+    assert memory.resident_bytes() == 0
     assert process.exited.result() == -15
     await until(lambda: not in_group(process.pid))
 
@@ -91,4 +93,4 @@ def test_the_tail_is_short(tmp_path: Path) -> None:
 
 
 def test_memory_of_a_process_that_is_gone() -> None:
-    assert resident_bytes(2**22 + 1) == 0
+    assert TreeMemory(2**22 + 1).resident_bytes() == 0
