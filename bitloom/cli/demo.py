@@ -17,7 +17,7 @@ from bitloom.results import RUN_NAME, RunManifest
 
 MARK = ".bitloom-demo"
 BASE = "base"
-SAMPLES = "caption=200,vqa=240,retrieval=20"
+SAMPLES = "caption=128,vqa=160,retrieval=16"
 NARROWEST = 110
 """Columns that the closing tables need; where nobody's terminal is asked, figures still stand there whole."""
 
