@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 PROBE = """
 import asyncio, resource, sys
 from server.cli import import_serve
@@ -36,10 +38,19 @@ def started() -> tuple[str, float]:
     return loaded, float(seconds)
 
 
-def test_no_engine_is_imported_and_the_start_is_short() -> None:
-    loaded, seconds = started()
+def test_no_engine_is_imported() -> None:
+    loaded, _ = started()
     assert loaded == ""
-    # Processor time, not the clock, and the best of a few: other work on the machine can only add to it.
+
+
+@pytest.mark.slow
+def test_the_start_is_short() -> None:
+    """Processor time, not the clock, and the best of a few: other work on the machine can only add to it.
+
+    A busy sibling thread of the core adds two fifths for as long as it is busy, so this is no test for every
+    run.
+    """
+    seconds = started()[1]
     for _ in range(TRIES - 1):
         if seconds < LIMIT_S:
             break
