@@ -6,9 +6,16 @@ ARG CPU_BASE=python:3.11-slim-bookworm
 ARG GPU_BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04
 
 FROM ${CPU_BASE} AS build-cpu
+# The compiler is for the CPU kernels. Without versions: the base image's tag pins the release.
+# hadolint ignore=DL3008
+RUN apt-get update \
+  && apt-get install --yes --no-install-recommends g++ libc6-dev \
+  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/bitloom
 COPY . .
-RUN python deploy/environment.py --directory /opt/venv --engine cpu --runtime
+# The kernels go beside their package, because the last stage has neither a compiler nor this stage's cache.
+RUN python -m server.workers.kernels.build \
+  && python deploy/environment.py --directory /opt/venv --engine cpu --runtime
 
 FROM ${GPU_BASE} AS build-gpu
 # Without versions: the base image's tag pins the release, whose archive keeps no older ones.

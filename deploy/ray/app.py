@@ -6,6 +6,7 @@ starts, as `bitloom serve` does.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -15,9 +16,10 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+import ray
 from bitloom.errors import InputError
 from deploy.ray.bridge import Bridge
-from deploy.ray.config import RayConfig, Spread, check
+from deploy.ray.config import RayConfig, Spread, check, unmet
 from deploy.ray.replica import VariantReplica
 from ray import serve
 from server.app import create_app
@@ -25,6 +27,8 @@ from server.config import ServerConfig
 from server.settings import resolve_config
 from server.variants import Variant, resolve_variants
 from server.workers.command import PARENT_ENV, worker_command
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_CONFIG = "ray.yaml"
 GATEWAY = "gateway"
@@ -38,6 +42,8 @@ def app(arguments: dict[str, str]) -> Any:
     spread = RayConfig.read(path)
     server = resolve_config(path.parent / spread.server, os.environ, {})
     check(spread, server)
+    for line in unmet(spread, ray.cluster_resources()):
+        logger.warning(line)
     local = [variant for variant in resolve_variants(server) if variant.directory is not None]
     replicas = [
         _deployment(variant, server, spread.variants.get(variant.name, Spread())) for variant in local

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,6 +58,20 @@ class RayConfig(Schema):
     gateways: Positive = 1
     gateway_cpus: Amount = 1
     variants: dict[str, Spread] = Field(default_factory=dict)
+
+
+def unmet(spread: RayConfig, resources: Mapping[str, float]) -> list[str]:
+    """A line for each variant whose replicas need more GPUs than the cluster has (`ray.cluster_resources()`).
+
+    No error: a cluster that scales itself adds the node when the replica asks for it.
+    """
+    found = resources.get("GPU", 0)
+    return [
+        f"{name} asks for {each.num_gpus:g} GPUs a replica and the cluster has {found:g}: it is not served "
+        "until a node with them joins; num_gpus: 0 serves it on CPUs"
+        for name, each in spread.variants.items()
+        if each.num_gpus > found
+    ]
 
 
 def check(spread: RayConfig, server: ServerConfig) -> None:

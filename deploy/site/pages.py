@@ -49,8 +49,8 @@ def on_config(config: Any) -> Any:
 
 
 def home() -> str:
-    """The README's words on what this is, without its links into the repository."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## The flow")[0]
+    """The README's words on what this is; its links into `docs/` are links within the site."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## The flow")[0].replace("](docs/", "](")
     links = "\n".join(f"- [{title(name)}](guides/{name})" for name in GUIDES)
     return f"{text}\n## Guides\n\n{links}\n"
 

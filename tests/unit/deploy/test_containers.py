@@ -65,6 +65,8 @@ def test_the_last_stages_run_without_root_and_build_tools() -> None:
         assert "environment.py" not in text
     for name in ("build-cpu", "build-gpu"):
         assert "--runtime" in last[name]
+    # Into the folder that is copied, not into the cache of a stage that is thrown away.
+    assert "python -m server.workers.kernels.build \\\n" in last["build-cpu"]
 
 
 @needs_tools

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(
     PYTHON is None, reason="no Helm here; make its environment: python deploy/tools.py deploy-tools"
 )
 
+MEMORY = {"limits": {"memory": "8Gi"}}
 SCALED = {"minReplicas": 1, "maxReplicas": 3, "queueLength": 8}
 FULL = {
     "gateway": {
@@ -30,7 +31,12 @@ FULL = {
     },
     "variants": [
         {"name": "v8", "gpus": 1, "autoscaling": SCALED, "worker": {"max_images": 2}},
-        {"name": "Base_" + "x" * 60 + ".y", "path": "base", "resources": {"limits": {"memory": "8Gi"}}},
+        {
+            "name": "Base_" + "x" * 60 + ".y",
+            "path": "base",
+            "resources": {"limits": {"memory": "8Gi"}},
+            "replicas": 0,
+        },
     ],
     "routes": [{"name": "llava", "arms": [{"variant": "v8", "weight": 1}]}],
     "weights": {"init": {"image": "busybox:1.37", "command": ["true"]}},
@@ -143,6 +149,16 @@ def test_gpus_choose_the_image_and_are_asked_for(full: list[dict[str, Any]]) -> 
     assert (on_gpu["image"], on_gpu["resources"]["limits"]["nvidia.com/gpu"]) == ("bitloom:gpu", 1)
     assert (on_cpu["image"], on_cpu["resources"]) == ("bitloom:cpu", {"limits": {"memory": "8Gi"}})
     assert {"name": "BITLOOM_SERVE_WORKER__MAX_IMAGES", "value": "2"} in on_gpu["env"]
+
+
+def test_replicas_are_autoscaled_or_as_given(full: list[dict[str, Any]]) -> None:
+    scaled, off = (
+        of_kind(full, "Deployment")[name]["spec"]
+        for name in sorted(of_kind(full, "Deployment"), reverse=True)
+        if name != "demo-gateway"
+    )
+    assert "replicas" not in scaled
+    assert off["replicas"] == 0
 
 
 def test_the_charts_rules_are_the_ones_that_are_tested(full: list[dict[str, Any]]) -> None:
