@@ -50,6 +50,16 @@ def test_panels_do_not_overlap_and_are_explained() -> None:
             assert panel["description"].endswith(".")
 
 
+def test_the_guide_answers_a_question_with_every_graph_there_is() -> None:
+    guide = (FOLDER.parents[2] / "docs" / "guides" / "watch.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|]+\? \| ([^|]+) \| ([^|]+) \|$", guide, re.MULTILINE)
+    named = {(dashboard, graph) for dashboard, graphs in rows for graph in graphs.split("; ")}
+    made = {
+        (each.title.removeprefix("Bitloom: "), panel.title) for each in dashboards() for panel in each.panels
+    }
+    assert named == made
+
+
 def test_a_label_that_is_not_there_stops_the_generation() -> None:
     metrics = Metrics()
     assert select(metrics.requests, 'code=~"5.."') == 'bitloom_requests_total{code=~"5.."}'
