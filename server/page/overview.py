@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 from bitloom.errors import VariantError
 from bitloom.schema import Schema
 from bitloom.variant import read_manifest
@@ -11,10 +14,10 @@ from server.variants import Variant
 
 
 class VariantView(Schema):
-    """A variant; sizes are None where its manifest is not here (a base checkpoint, a remote variant).
+    """A variant; sizes are those of the stored weights, None where they are not here (a remote variant).
 
-    `memory_bytes` is the worker's resident set at the last scrape. `votes` are the scores it got when it was
-    asked by its own name, `votes_won` their sum, since the gateway started.
+    `memory_bytes` is the worker's resident set when it was last measured. `votes` are the scores it got when
+    it was asked by its own name, `votes_won` their sum, since the gateway started.
     """
 
     name: str
@@ -68,6 +71,7 @@ def overview(gateway: Gateway) -> Overview:
 
 def _variant(variant: Variant, state: str, metrics: Metrics) -> VariantView:
     name = variant.name
+    stored, bpw = stored_size(variant)
     own = {"experiment": name, "variant": name}
     memory = _value(metrics, "bitloom_memory_used_bytes", variant=name)
     return VariantView(
@@ -75,8 +79,8 @@ def _variant(variant: Variant, state: str, metrics: Metrics) -> VariantView:
         state=state,
         engine=variant.engine,
         plan=variant.plan,
-        bytes=_stored_bytes(variant),
-        bpw=variant.bpw,
+        bytes=stored,
+        bpw=bpw,
         memory_bytes=int(memory) or None,
         in_flight=int(_value(metrics, "bitloom_requests_in_flight", variant=name)),
         votes=int(_value(metrics, "bitloom_feedback_score_count", **own)),
@@ -84,14 +88,25 @@ def _variant(variant: Variant, state: str, metrics: Metrics) -> VariantView:
     )
 
 
-def _stored_bytes(variant: Variant) -> int | None:
-    """Bytes of the weights; of a base checkpoint, which has no manifest, those of its weight files."""
+def stored_size(variant: Variant) -> tuple[int | None, float | None]:
+    """Bytes and bits per weight; of a base checkpoint, which has no manifest, from its tensors."""
     if variant.directory is None:
-        return None
+        return None, None
     try:
-        return read_manifest(variant.directory).total.stored_bytes
+        return read_manifest(variant.directory).total.stored_bytes, variant.bpw
     except VariantError:
-        return sum(file.stat().st_size for file in variant.directory.glob("*.safetensors")) or None
+        files = sorted(variant.directory.glob("*.safetensors"))
+        return _base_size(tuple((path, path.stat().st_mtime_ns) for path in files))
+
+
+@lru_cache(maxsize=64)
+def _base_size(files: tuple[tuple[Path, int], ...]) -> tuple[int | None, float | None]:
+    """As `stored_size`, once for files as they are: the page asks every few seconds, headers can be large."""
+    from bitloom.tensors import read_header  # numpy: only where a base is served
+
+    entries = [each for path, _ in files for each in read_header(path).values()]
+    stored, count = sum(each.size for each in entries), sum(each.count for each in entries)
+    return (stored, 8 * stored / count) if count else (None, None)
 
 
 def _route(gateway: Gateway, name: str) -> RouteView:

@@ -29,7 +29,9 @@ async def index(request: Request) -> Response:
 @router.get("/page/overview")
 async def page_overview(request: Request) -> Overview:
     """What is served, in which state, how large, and how traffic divides."""
-    return overview(gateway_of(request))
+    gateway = gateway_of(request)
+    await gateway.supervisor.measure_memory()
+    return overview(gateway)
 
 
 @router.get("/page/study")

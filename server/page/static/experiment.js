@@ -6,8 +6,8 @@ const MEASURES = [
   ["error_rate", "Errors", 0, (value) => percent(value)],
   ["empty_rate", "Empty answers", 0, (value) => percent(value)],
   ["feedback", "Feedback", 0, (value) => fixed(value, 3)],
-  ["ttft_ratio", "First token", 1, (value) => `${fixed(value, 2)} ×`],
-  ["latency_ratio", "Whole answer", 1, (value) => `${fixed(value, 2)} ×`],
+  ["ttft_ratio", "First token", 1, ratio],
+  ["latency_ratio", "Whole answer", 1, ratio],
 ];
 
 export function experiment({ report, shadow }) {
@@ -63,6 +63,11 @@ function changes(past) {
   if (!past.length) return [];
   const rows = past.map((each) => [new Date(1000 * each.at).toLocaleString(), each.variant, each.kind, each.reason, each.detail]);
   return [table("Changes, the newest first", ["When", "Arm", "Change", "Reason", "Figures"], rows)];
+}
+
+// An interval of few pairs reaches over thousands: that it is wide is all there is to read.
+function ratio(value) {
+  return value >= 100 ? "over 100 ×" : `${fixed(value, 2)} ×`;
 }
 
 const seconds = (value) => (value === null ? "–" : `${fixed(1000 * value, 0)} ms`);

@@ -24,8 +24,9 @@ ROOT = Path(__file__).resolve().parents[3]
 MODEL = ROOT / "zoo" / "tiny-llava"
 CHROMIUM = Path("/usr/bin/chromium")
 PYTHON = interpreter("deploy-tools")
-# Where the screenshots of the documentation go: BITLOOM_PICTURES=docs/pictures.
-PICTURES = os.environ.get("BITLOOM_PICTURES")
+# Where the screenshots of the documentation go, and the study that they show:
+# BITLOOM_PICTURES=docs/pictures BITLOOM_STUDY=results.csv pytest -k vllm tests/e2e/server/test_page.py
+PICTURES, STUDY = os.environ.get("BITLOOM_PICTURES"), os.environ.get("BITLOOM_STUDY")
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium (Debian: apt-get install chromium)"),
     pytest.mark.skipif(
@@ -33,7 +34,8 @@ pytestmark = [
     ),
 ]
 
-STUDY = ["plan,plan_hash,state,error,caption,caption_se,bytes,bpw,bpw_paper,seconds"] + [
+# Figures made up so that the front is known; no picture of the documentation shows them.
+MADE_UP = ["plan,plan_hash,state,error,caption,caption_se,bytes,bpw,bpw_paper,seconds"] + [
     f"v{bits}-l{bits},{bits},measured,,{0.9 - 1.2 / bits**2},0.01,{bits * 100_000},{bits + 0.5},{bits},1"
     for bits in range(2, 9)
 ]
@@ -68,8 +70,9 @@ def visit(url: str, question: str, folder: Path) -> dict[str, Any]:
 
 
 def configuration(folder: Path, variants: dict[str, Path]) -> str:
-    study = folder / "results.csv"
-    study.write_text("\n".join(STUDY) + "\n", encoding="utf-8")
+    study = Path(STUDY).resolve() if STUDY else folder / "results.csv"
+    if STUDY is None:
+        study.write_text("\n".join(MADE_UP) + "\n", encoding="utf-8")
     first, second = variants
     config = {
         "variants": [{"name": name, "directory": str(path)} for name, path in variants.items()],
@@ -122,7 +125,7 @@ def check(seen: dict[str, Any], first: str, second: str) -> None:
     assert f"{first} (control)" in arms
     requests = [int(line.split("\t")[2]) for line in arms.splitlines()[2:]]
     assert sum(requests) == 24
-    assert "v8-l8" in seen["study"][0]
+    assert STUDY is not None or "v8-l8" in seen["study"][0]
     wanted = ["tab-compare", "picture", "question", "blind", "tokens", "Ask"]
     assert [each for each in seen["keyboard"] if each in wanted][: len(wanted)] == wanted
 
@@ -158,6 +161,7 @@ def test_with_engines_that_are_none(serve: Callable[..., Any], checkpoint: Path,
 def test_with_two_variants_of_tiny_llava_in_vllm(
     serve: Callable[..., Any], quantized: Path, tmp_path: Path
 ) -> None:
+    assert not (PICTURES and STUDY is None), "pictures of the documentation show real results: BITLOOM_STUDY"
     if not (MODEL / "model.safetensors").is_file():
         pytest.skip(f"{MODEL} has no weights")
     variants = {"base": MODEL, quantized.name: quantized}
@@ -166,7 +170,10 @@ def test_with_two_variants_of_tiny_llava_in_vllm(
     seen = visit(server.url, "What is in the picture?", tmp_path)
     check(seen, "base", quantized.name)
     assert all(len(answer.split()) > 2 for answer in seen["open"]["answers"])
+    assert "16.00" in seen["open"]["figures"][0]
     assert "6.0" in seen["open"]["figures"][1]
+    memory = [line.split("\t")[5] for line in seen["live"][0].splitlines()[2:]]
+    assert [each for each in memory if not each.endswith(("MiB", "GiB"))] == []
     check_engine_metrics(server.url)
     if PICTURES is not None:
         for path in tmp_path.glob("p*-*.png"):
