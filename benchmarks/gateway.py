@@ -1,7 +1,8 @@
 """What the gateway costs: added latency and kept throughput, against the same worker reached directly.
 
 The worker is the stub engine: 128 tokens a stream, one every 10 ms, as a small model on a GPU gives.
-Direct and gateway runs alternate, so that both see the same machine; medians over the rounds count. Where
+Direct and gateway requests alternate, each first as often as second, so that both see the same machine; the
+median of the paired differences counts, of throughput the median over the rounds. Where
 the system permits it, all three processes go before other work while ratios are taken: what is measured is
 the gateway, not the wait for a core that other work holds.
 `python -m benchmarks.gateway`
@@ -30,7 +31,8 @@ from benchmarks.harness import Figures
 from bitloom.errors import WorkerError
 
 ROUNDS = 5
-REQUESTS = 100
+WARM_UP = 50
+PAIRS = 500
 STREAMS = 32
 HELD_STREAMS = 1000
 MAX_ADDED_MS = 1.0
@@ -90,15 +92,13 @@ def ahead_of_others(*pids: int) -> Iterator[None]:
 
 
 async def added_latency_ms(direct: aiohttp.ClientSession, through: aiohttp.ClientSession) -> float:
-    """Median over the rounds of the difference of the median latencies of one-token answers."""
+    """Median of what a one-token answer takes longer through the gateway, over pairs of requests."""
     differences = []
-    for _ in range(ROUNDS):
-        medians = [
-            statistics.median([await seconds_of(session, "tokens=1") for _ in range(REQUESTS)])
-            for session in (direct, through)
-        ]
-        differences.append(1000 * (medians[1] - medians[0]))
-    return statistics.median(differences)
+    for pair in range(WARM_UP + PAIRS):
+        order = (direct, through) if pair % 2 else (through, direct)
+        seconds = {session: await seconds_of(session, "tokens=1") for session in order}
+        differences.append(1000 * (seconds[through] - seconds[direct]))
+    return statistics.median(differences[WARM_UP:])
 
 
 async def kept_throughput(direct: aiohttp.ClientSession, through: aiohttp.ClientSession) -> float:

@@ -1,6 +1,10 @@
-"""Errors of the server that become an HTTP answer.
+"""Errors of the server: those that become an HTTP answer, and those of the way to a worker.
 
     bitloom.errors.BitloomError
+    ├── WorkerLinkError        the exchange with a worker failed; `worker_faults` makes an answer of it
+    │   ├── WorkerUnreachable     no connection could be had
+    │   ├── WorkerConnectionLost  the worker closed it, or said what is no HTTP
+    │   └── WorkerOrderRefused    the engine did not do what the gateway itself asked for
     └── RequestError           one request failed; carries the fields of OpenAI's error object
         ├── BadRequest         400  the request cannot be used
         ├── Forbidden          403  the key lacks the scope
@@ -23,6 +27,22 @@ exception, a key or the content of a prompt.
 from __future__ import annotations
 
 from bitloom.errors import BitloomError
+
+
+class WorkerLinkError(BitloomError):
+    """The exchange with a worker failed."""
+
+
+class WorkerUnreachable(WorkerLinkError):
+    """No connection to the worker could be had."""
+
+
+class WorkerConnectionLost(WorkerLinkError):
+    """The connection ended before the answer, or what came over it is no HTTP."""
+
+
+class WorkerOrderRefused(WorkerLinkError):
+    """The engine did not do what the gateway itself asked for."""
 
 
 class RequestError(BitloomError):

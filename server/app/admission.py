@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from prometheus_client import Gauge
+
 from server.config import Limits
 from server.errors import TooMany
 from server.metrics import Metrics
@@ -18,6 +20,7 @@ class Admission:
         self._limit = outstanding
         self._metrics = metrics
         self._in_flight: Counter[str] = Counter()
+        self._gauges: dict[str, Gauge] = {}
 
     def apply(self, limits: Limits) -> None:
         """Other limits from the next request on."""
@@ -32,7 +35,9 @@ class Admission:
                 code="queue_full",
                 retry_after_s=1,
             )
-        gauge = self._metrics.in_flight.labels(variant)
+        gauge = self._gauges.get(variant) or self._gauges.setdefault(
+            variant, self._metrics.in_flight.labels(variant)
+        )
         self._in_flight[variant] += 1
         gauge.inc()
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from server.config import Limits, Timeouts
 from server.errors import BadRequest, ClientTimeout, TooLarge
@@ -40,14 +40,21 @@ async def read_json_body(request: Request, limits: Limits, timeouts: Timeouts) -
 
 
 async def _read(request: Request, limits: Limits) -> bytes:
+    receive = request.receive
     pieces = []
     size = 0
-    async for piece in request.stream():
+    is_more = True
+    while is_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece = message.get("body", b"")
         size += len(piece)
         if size > limits.body_bytes:
             raise _too_large(limits)
         pieces.append(piece)
-    return b"".join(pieces)
+        is_more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _too_large(limits: Limits) -> TooLarge:

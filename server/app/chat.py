@@ -8,12 +8,13 @@ from fastapi import APIRouter, Request, Response
 
 from server.app.body import read_json_body
 from server.app.chat_request import ChatRequest, parse_chat
-from server.app.describe import json_body
+from server.app.describe import DirectRoute, json_body
 from server.app.dispatch import Inference, dispatch
 from server.app.gateway import gateway_of
+from server.app.official_form import chat_form
 from server.media.canonical import MediaGate
 
-router = APIRouter()
+router = APIRouter(route_class=DirectRoute)
 
 
 @router.post("/v1/chat/completions", response_model=None, openapi_extra=json_body(ChatRequest))
@@ -37,6 +38,7 @@ async def chat_completions(request: Request) -> Response:
         arrived=arrived,
         ready=ready,
         prompt_characters=chat.text_length(),
+        mend=chat_form,
     )
     return dispatch(gateway, request, inference)
 

@@ -112,7 +112,7 @@ class ChatRequest(BaseModel):
         parts = [part for _, part in self._image_parts()]
         for part, url in zip(parts, image_urls, strict=True):
             part.image_url = ImageUrl(url=url)
-        return self.model_copy(update={"model": model}).model_dump_json(exclude_unset=True).encode()
+        return json_of(self, model)
 
     def unstreamed(self) -> ChatRequest:
         """The same request for a whole answer."""
@@ -140,6 +140,12 @@ class ChatRequest(BaseModel):
             for j, part in enumerate(message.content):
                 if isinstance(part, ImagePart):
                     yield f"messages[{i}].content[{j}].image_url", part
+
+
+def json_of(request: BaseModel, model: str) -> bytes:
+    """JSON of a request for the worker that serves `model`; fields that were not given stay away."""
+    request.__dict__["model"] = model
+    return request.__pydantic_serializer__.to_json(request, exclude_unset=True)
 
 
 def parse_chat(body: bytes, limits: Limits, max_images: int) -> ChatRequest:

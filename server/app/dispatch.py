@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from server.app.access import key_of
 from server.app.answer import read_completion
 from server.app.gateway import Gateway
-from server.app.relay import Ask, Read, WorkerAnswer
+from server.app.relay import Ask, Mend, Read, WorkerAnswer, as_it_is
 from server.app.tally import Asked, Ending, Tally
 from server.app.waking import WakingAnswer
 from server.app.worker_faults import unavailable
@@ -30,7 +30,8 @@ class Inference:
     `make_body` gives the JSON for a variant's worker; `make_copy` the same without streaming, for a
     shadow, None where answers cannot be compared. `prompt_characters` stand for the prompt's tokens where the
     answer does not count them. `operation` is OpenTelemetry's `gen_ai.operation.name`. `is_optional` where a
-    worker need not have the path; `read` takes what is counted from a whole answer.
+    worker need not have the path; `read` takes what is counted from a whole answer, `mend` gives the
+    answer, or events of it, the form that clients are promised.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Inference:
     prompt_characters: int = 0
     is_optional: bool = False
     read: Read = read_completion
+    mend: Mend = as_it_is
 
 
 def dispatch(gateway: Gateway, request: Request, inference: Inference) -> Response:
@@ -76,6 +78,7 @@ def dispatch(gateway: Gateway, request: Request, inference: Inference) -> Respon
         passed=watched.passed,
         is_optional=inference.is_optional,
         read=inference.read,
+        mend=inference.mend,
     )
 
     def answer() -> Response:
@@ -111,7 +114,7 @@ def _watch(gateway: Gateway, request: Request, inference: Inference, assignment:
         arrived=inference.arrived,
         prompt_characters=inference.prompt_characters,
     )
-    tally = Tally(gateway.metrics, asked, endings)
+    tally = Tally(gateway.meters.of(assignment.route, assignment.variant), asked, endings)
     return Watched(tally, span.headers(), None if copy is None else copy.passed)
 
 

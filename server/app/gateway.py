@@ -21,6 +21,7 @@ from server.experiments.desk import ExperimentDesk
 from server.keys import KeyRing, read_ring
 from server.media.canonical import MediaGate
 from server.media.fetch import Fetcher
+from server.meters import MeterBoard
 from server.metrics import Metrics
 from server.supervisor.lifecycle import Lifecycle
 from server.supervisor.supervisor import Supervisor
@@ -41,6 +42,7 @@ class Gateway:
 
     config: ServerConfig
     metrics: Metrics
+    meters: MeterBoard
     router: Router
     admission: Admission
     media: MediaGate
@@ -91,6 +93,7 @@ def _build(config: ServerConfig, variants: tuple[Variant, ...]) -> Gateway:
     return Gateway(
         config=config,
         metrics=metrics,
+        meters=MeterBoard(metrics),
         router=router,
         admission=admission,
         media=MediaGate(config.limits, metrics, Fetcher(config.fetch)),

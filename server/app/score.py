@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from server.app.describe import json_body
+from server.app.describe import DirectRoute, json_body
 from server.app.score_request import ScoreRequest, parse_score
 from server.app.text import Arrival, dispatch_counted
 
-router = APIRouter()
+router = APIRouter(route_class=DirectRoute)
 
 
 @router.post("/v1/score", response_model=None, openapi_extra=json_body(ScoreRequest))

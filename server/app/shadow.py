@@ -13,12 +13,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-import aiohttp
-
 from server.app.admission import Admission
 from server.app.answer import Answer
 from server.app.answer_text import answer_text, streamed_text
-from server.errors import RequestError
+from server.errors import RequestError, WorkerLinkError, WorkerOrderRefused
 from server.experiments.assignment import Assignment, unit_point
 from server.experiments.config import RouteConfig, ShadowConfig
 from server.experiments.outcome import Outcome
@@ -101,7 +99,7 @@ class Shadows:
                     agrees = await _answer_of(copy, worker) == copy.text()
         except RequestError:
             self.count(copy, "dropped")
-        except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as fault:
+        except (WorkerLinkError, TimeoutError, ValueError, OSError) as fault:
             logger.info(
                 "route %s: a shadow request to %s failed (%r)", copy.route, copy.shadow.variant, fault
             )
@@ -167,7 +165,8 @@ async def _answer_of(copy: ShadowCopy, worker: Worker) -> str:
     # An id of its own: engines fail when two requests have the same one.
     async with (
         worker.gate.passing(copy.route),
-        worker.client.post(copy.path, body, uuid.uuid4().hex) as response,
+        worker.client.post(copy.path, body, uuid.uuid4().hex) as answer,
     ):
-        response.raise_for_status()
-        return answer_text(Answer.model_validate_json(await response.content.read(MAX_ANSWER_BYTES + 1)))
+        if answer.status != 200:
+            raise WorkerOrderRefused(f"status {answer.status}")
+        return answer_text(Answer.model_validate_json(await answer.body(MAX_ANSWER_BYTES + 1)))

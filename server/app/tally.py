@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from server.app.answer import Usage
 from server.experiments.assignment import Assignment
 from server.experiments.outcome import Outcome
-from server.metrics import Metrics, finish_label
+from server.meters import Meters
+from server.metrics import finish_label
 
 logger = logging.getLogger(__name__)
 
@@ -41,23 +42,20 @@ class Asked:
 class Tally:
     """Metrics and log line of one request; exactly one of `complete`, `failed`, `aborted` ends it."""
 
-    def __init__(self, metrics: Metrics, asked: Asked, endings: Sequence[Ending] = ()) -> None:
-        self._metrics = metrics
+    def __init__(self, meters: Meters, asked: Asked, endings: Sequence[Ending] = ()) -> None:
+        self._meters = meters
         self._asked = asked
         self._endings = endings
         self._started_at = time.time() - (time.perf_counter() - asked.arrived)
-        self._variant = asked.assignment.variant
-        self._labels = (asked.assignment.route, self._variant)
+        self._overhead: float | None = None
         self._first_content: float | None = None
         self._last_content = 0.0
         self._usage = Usage()
         self._chunks = 0
-        self._gaps = metrics.inter_token_latency.labels(*self._labels)
 
     def sending(self, ready: float) -> None:
         """The worker is about to be asked; `ready` is when the body had been read."""
-        overhead = time.perf_counter() - ready
-        self._metrics.gateway_overhead.labels(*self._labels).observe(overhead)
+        self._overhead = time.perf_counter() - ready
 
     def content(self, chunks: int = 1) -> None:
         """Chunks with content passed, at once."""
@@ -65,9 +63,9 @@ class Tally:
         self._chunks += chunks
         if self._first_content is None:
             self._first_content = now
-            self._metrics.time_to_first_token.labels(*self._labels).observe(now - self._asked.arrived)
+            self._meters.first_token.observe(now - self._asked.arrived)
         else:
-            self._gaps.observe(now - self._last_content)
+            self._meters.gaps.observe(now - self._last_content)
         self._last_content = now
 
     def usage(self, usage: Usage) -> None:
@@ -75,38 +73,39 @@ class Tally:
         self._usage = usage
         if usage.prompt_tokens is None or usage.completion_tokens is None:
             return
-        self._metrics.prompt_tokens.labels(self._variant).inc(usage.prompt_tokens)
-        self._metrics.generated_tokens.labels(self._variant).inc(usage.completion_tokens)
+        self._meters.prompt_tokens.inc(usage.prompt_tokens)
+        self._meters.generated_tokens.inc(usage.completion_tokens)
         if usage.image_tokens is not None:
-            self._metrics.image_tokens.labels(self._variant).inc(usage.image_tokens)
+            self._meters.image_tokens.inc(usage.image_tokens)
         if self._first_content is not None and usage.completion_tokens > 1:
             per_token = (self._last_content - self._first_content) / (usage.completion_tokens - 1)
-            self._metrics.time_per_output_token.labels(*self._labels).observe(per_token)
+            self._meters.per_token.observe(per_token)
 
     def complete(self, finish_reason: str | None, *, is_empty: bool) -> None:
         """The whole answer passed."""
         if is_empty:
-            self._metrics.empty_outputs.labels(self._variant).inc()
+            self._meters.empty_outputs.inc()
         self._end(200, finish_reason, is_empty=is_empty)
 
     def failed(self, code: int, *, is_begun: bool) -> None:
         """The request ended in an error; `is_begun` where the client had part of a stream by then."""
         if is_begun:
-            self._metrics.stream_errors.labels(self._variant).inc()
+            self._meters.stream_errors.inc()
         self._end(code, None, is_error=is_begun or code >= SERVER_FAULT)
 
     def aborted(self) -> None:
         """The client went away."""
-        self._metrics.aborted.labels(self._variant).inc()
+        self._meters.aborted.inc()
         self._end(ABORTED_CODE, None)
 
     def _end(
         self, code: int, finish_reason: str | None, *, is_empty: bool = False, is_error: bool = False
     ) -> None:
         seconds = time.perf_counter() - self._asked.arrived
-        finish = finish_label(finish_reason)
-        self._metrics.requests.labels(*self._labels, str(code), finish).inc()
-        self._metrics.request_latency.labels(*self._labels).observe(seconds)
+        self._meters.ended(code, finish_reason).inc()
+        self._meters.latency.observe(seconds)
+        if self._overhead is not None:
+            self._meters.overhead.observe(self._overhead)
         first = self._first_content
         outcome = Outcome(
             request_id=self._asked.request_id,
@@ -127,7 +126,7 @@ class Tally:
         )
         for tell in self._endings:
             tell(outcome)
-        _log(outcome, finish)
+        _log(outcome, finish_label(finish_reason))
 
 
 def _log(outcome: Outcome, finish: str) -> None:

@@ -17,9 +17,10 @@ from server.app.answer import read_count
 from server.app.body import read_json_body
 from server.app.chat import ChatBodies
 from server.app.chat_request import ChatRequest, parse_chat
-from server.app.describe import json_body
+from server.app.describe import DirectRoute, json_body
 from server.app.dispatch import Inference, dispatch
 from server.app.gateway import Gateway, gateway_of
+from server.app.official_form import text_form
 from server.app.text_request import (
     CompletionRequest,
     EmbeddingRequest,
@@ -30,7 +31,7 @@ from server.app.text_request import (
 )
 from server.errors import BadRequest
 
-router = APIRouter()
+router = APIRouter(route_class=DirectRoute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ async def completions(request: Request) -> Response:
         ready=here.ready,
         prompt_characters=length_of(text.prompt),
         is_optional=True,
+        mend=text_form,
     )
     return dispatch(here.gateway, request, inference)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
-from server.app.chat_request import StreamOptions, bad_field, check_measures, check_refused
+from server.app.chat_request import StreamOptions, bad_field, check_measures, check_refused, json_of
 from server.config import Limits
 
 # A prompt as OpenAI defines one: text, texts, tokens, or lists of tokens. Failing fast bounds the faults.
@@ -34,7 +34,7 @@ class TextRequest(BaseModel, ABC):
 
     def body(self, model: str) -> bytes:
         """JSON for the worker: `model` replaced, all else as it came."""
-        return self.model_copy(update={"model": model}).model_dump_json(exclude_unset=True).encode()
+        return json_of(self, model)
 
     @abstractmethod
     def measures(self, limits: Limits) -> list[tuple[str, str, int, int]]:

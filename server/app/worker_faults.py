@@ -1,10 +1,8 @@
-"""Translate what goes wrong at a worker into errors for clients. The one place that knows aiohttp's."""
+"""Translate what goes wrong at a worker into errors for clients."""
 
 from __future__ import annotations
 
 import json
-
-import aiohttp
 
 from server.errors import (
     BadRequest,
@@ -13,8 +11,10 @@ from server.errors import (
     TooLarge,
     TooMany,
     WorkerFailed,
+    WorkerLinkError,
     WorkerTimeout,
     WorkerUnavailable,
+    WorkerUnreachable,
 )
 
 # Statuses that mean that the request, not the worker, is at fault.
@@ -24,11 +24,9 @@ MAX_MESSAGE = 2000
 MISSING_PATH = frozenset({404, 405, 501})
 
 
-def connection_fault(
-    fault: aiohttp.ClientError | TimeoutError, variant: str, retry_after_s: int
-) -> RequestError:
+def connection_fault(fault: WorkerLinkError | TimeoutError, variant: str, retry_after_s: int) -> RequestError:
     """Error for a worker that could not be reached, was too slow, or went away."""
-    if isinstance(fault, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+    if isinstance(fault, WorkerUnreachable):
         return unavailable(variant, retry_after_s)
     if isinstance(fault, TimeoutError):
         return WorkerTimeout(

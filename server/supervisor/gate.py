@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import Histogram
 
 from server.metrics import Metrics
 
@@ -17,6 +19,7 @@ class Gate:
         self._queued = metrics.queued.labels(variant)
         self._queued.inc(0)
         self._waits = metrics.queue_wait
+        self._waits_of: dict[str, Histogram] = {}
         self._variant = variant
         self._opened = asyncio.Event()
         self._opened.set()
@@ -65,21 +68,52 @@ class Gate:
             if self.outstanding == 0:
                 self._emptied.set()
 
-    @asynccontextmanager
-    async def passing(self, route: str) -> AsyncIterator[None]:
-        """Wait until the gate is open and be counted inside."""
+    def passing(self, route: str, timeout_s: float | None = None) -> _Passage:
+        """Wait until the gate is open and be counted inside; raises TimeoutError where it stays closed."""
+        return _Passage(self, route, timeout_s)
+
+    async def wait(self, route: str, timeout_s: float | None) -> None:
+        """Wait until the gate is open."""
+        if self._opened.is_set():
+            self._wait_of(route).observe(0.0)
+            return
         started = time.perf_counter()
-        if not self._opened.is_set():
+        async with asyncio.timeout(timeout_s):
             with self._queued.track_inprogress():
                 # Once more after each wake-up: it may be closed again before this task runs.
                 while not self._opened.is_set():
                     await self._opened.wait()
-        self._waits.labels(route, self._variant).observe(time.perf_counter() - started)
+        self._wait_of(route).observe(time.perf_counter() - started)
+
+    def enter(self) -> None:
+        """Be inside."""
         self.inside += 1
         self._left.clear()
-        try:
-            yield
-        finally:
-            self.inside -= 1
-            if self.inside == 0:
-                self._left.set()
+
+    def leave(self) -> None:
+        """Be outside again."""
+        self.inside -= 1
+        if self.inside == 0:
+            self._left.set()
+
+    def _wait_of(self, route: str) -> Histogram:
+        wait = self._waits_of.get(route)
+        if wait is None:
+            wait = self._waits_of[route] = self._waits.labels(route, self._variant)
+        return wait
+
+
+class _Passage:
+    """A way through a gate. Not a generator: every request takes one."""
+
+    def __init__(self, gate: Gate, route: str, timeout_s: float | None) -> None:
+        self._gate = gate
+        self._route = route
+        self._timeout_s = timeout_s
+
+    async def __aenter__(self) -> None:
+        await self._gate.wait(self._route, self._timeout_s)
+        self._gate.enter()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._gate.leave()

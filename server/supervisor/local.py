@@ -8,10 +8,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import aiohttp
-
 from bitloom.errors import WorkerError
 from server.config import Timeouts
+from server.errors import WorkerLinkError
 from server.metrics import Metrics
 from server.supervisor.config import CircuitConfig
 from server.supervisor.memory import TreeMemory
@@ -97,7 +96,7 @@ class LocalWorker(Worker):
     async def _exchange(self, variant: Variant) -> None:
         try:
             await self.client.exchange_weights(str(variant.directory), self._timeouts.start_s)
-        except (aiohttp.ClientError, TimeoutError) as exc:
+        except (WorkerLinkError, TimeoutError) as exc:
             self._set(State.RESTARTING)
             if self._process is not None:
                 await self._process.stop(0)

@@ -1,12 +1,7 @@
-"""OpenAI's own description of its API as a judge of answers.
+"""OpenAI's own description of its API as a judge of answers: nothing passes that it does not allow.
 
-Where engines deviate and OpenAI's clients do not mind, the deviation is named here and nothing else passes:
-
-- a property that the description does not require may be null, which clients read as absent;
-- `logprobs` of a chat may lack `refusal` (vLLM has no refusals);
-- the chunks of a streamed text completion have a null `finish_reason` until the last (OpenAI sends it too;
-  the description gives streams the form of whole answers), and the last chunk's `logprobs` may be missing;
-- an echoed prompt's first token has no log probability: null.
+It has no schema for the chunks of a streamed text completion: it gives them that of whole answers, and an
+example whose `finish_reason` is null. What the example shows is allowed in a chunk, nothing more.
 """
 
 from __future__ import annotations
@@ -14,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +26,7 @@ WHOLE = {
 }
 CHUNK = {
     "/v1/chat/completions": "CreateChatCompletionStreamResponse",
-    "/v1/completions": "CreateCompletionResponse",
+    "/v1/completions": "CompletionChunk",
 }
 
 
@@ -38,8 +34,8 @@ class Description:
     """Validators of the schemas by name."""
 
     def __init__(self, document: dict[str, Any]) -> None:
-        self._schemas = {name: _relaxed(each) for name, each in document["components"]["schemas"].items()}
-        _name_deviations(self._schemas)
+        self._schemas = {name: _json_schema(each) for name, each in document["components"]["schemas"].items()}
+        self._schemas["CompletionChunk"] = _completion_chunk(document, self._schemas)
 
     @classmethod
     def read(cls) -> Description:
@@ -70,51 +66,50 @@ class Description:
         schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": self._schemas}}
         jsonschema.Draft202012Validator(schema).validate(document)
 
+    def absent_not_null(self, name: str) -> set[str]:
+        """Properties anywhere in a schema that it does not require and does not allow to be null."""
+        found: set[str] = set()
+        self._collect({"$ref": f"/{name}"}, frozenset(), found)
+        return found
 
-def _relaxed(schema: Any) -> Any:
-    """JSON Schema from OpenAPI's dialect: `nullable`, and null for what is not required."""
+    def _collect(self, schema: dict[str, Any], above: frozenset[str], found: set[str]) -> None:
+        if "$ref" in schema:
+            name = schema["$ref"].rpartition("/")[2]
+            if name not in above:
+                self._collect(self._schemas[name], above | {name}, found)
+            return
+        for name, each in schema.get("properties", {}).items():
+            if name not in schema.get("required", ()) and not self._may_be_null(each):
+                found.add(name)
+            self._collect(each, above, found)
+        parts = [part for kind in ("anyOf", "oneOf", "allOf") for part in schema.get(kind, ())]
+        for part in [*parts, *([schema["items"]] if "items" in schema else [])]:
+            self._collect(part, above, found)
+
+    def _may_be_null(self, schema: dict[str, Any]) -> bool:
+        if "$ref" in schema:
+            return self._may_be_null(self._schemas[schema["$ref"].rpartition("/")[2]])
+        parts = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+        return schema.get("type") == "null" or any(map(self._may_be_null, parts))
+
+
+def _json_schema(schema: Any) -> Any:
+    """JSON Schema from OpenAPI's dialect, which says `nullable`."""
     if isinstance(schema, list):
-        return [_relaxed(each) for each in schema]
+        return [_json_schema(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    fixed = {key: _relaxed(each) for key, each in schema.items() if key not in {"discriminator", "example"}}
-    properties = fixed.get("properties")
-    if isinstance(properties, dict):
-        required = set(fixed.get("required") or ())
-        fixed["properties"] = {
-            name: each if name in required else _or_null(each) for name, each in properties.items()
-        }
-    return _or_null(fixed) if fixed.pop("nullable", False) else fixed
+    fixed = {
+        key: _json_schema(each) for key, each in schema.items() if key not in {"discriminator", "example"}
+    }
+    return {"anyOf": [fixed, {"type": "null"}]} if fixed.pop("nullable", False) else fixed
 
 
-def _or_null(schema: Any) -> dict[str, Any]:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _name_deviations(schemas: dict[str, Any]) -> None:
-    for name in ("CreateChatCompletionResponse", "CreateChatCompletionStreamResponse"):
-        _each_object(schemas[name], _without_refusal)
-    _each_object(schemas["CreateCompletionResponse"], _completion_chunk)
-
-
-def _each_object(schema: Any, change: Any) -> None:
-    if isinstance(schema, dict):
-        change(schema)
-    for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
-        _each_object(each, change)
-
-
-def _without_refusal(schema: dict[str, Any]) -> None:
-    if schema.get("required") == ["content", "refusal"]:
-        schema["required"] = ["content"]
-
-
-def _completion_chunk(schema: dict[str, Any]) -> None:
-    if set(schema.get("required", ())) == {"finish_reason", "index", "logprobs", "text"}:
-        properties = schema["properties"]
-        properties["finish_reason"] = _or_null(properties["finish_reason"])
-        schema["required"] = ["finish_reason", "index", "text"]
-    properties = schema.get("properties", {})
-    if isinstance(properties, dict) and "token_logprobs" in properties:
-        for name, item in (("token_logprobs", {"type": "number"}), ("top_logprobs", {"type": "object"})):
-            properties[name] = _or_null({"type": "array", "items": _or_null(item)})
+def _completion_chunk(document: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    examples = document["paths"]["/completions"]["post"]["x-oaiMeta"]["examples"]
+    shown = next(each["response"] for each in examples if each["title"] == "Streaming")
+    assert '"finish_reason": null' in shown
+    chunk: dict[str, Any] = deepcopy(schemas["CreateCompletionResponse"])
+    choice = chunk["properties"]["choices"]["items"]["properties"]
+    choice["finish_reason"] = {"anyOf": [choice["finish_reason"], {"type": "null"}]}
+    return chunk

@@ -7,18 +7,18 @@ import socket
 import tempfile
 from pathlib import Path
 
-import aiohttp
 import pytest
 import uvloop
 
+from server.errors import WorkerUnreachable
 from server.upstream import WorkerClient
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"
 
 
 async def ask(client: WorkerClient) -> bytes:
-    async with client.post("/x", b"{}", "id") as response:
-        return bytes(await response.read())
+    async with client.post("/x", b"{}", "id") as answer:
+        return await answer.body()
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -50,6 +50,6 @@ def test_a_full_backlog_is_waited_for() -> None:
 
 async def test_a_socket_without_a_worker_is_a_fault_at_once() -> None:
     client = WorkerClient("unix:/nowhere/w", 5)
-    with pytest.raises(aiohttp.ClientConnectorError):
+    with pytest.raises(WorkerUnreachable):
         await asyncio.wait_for(ask(client), 2)
     await client.close()

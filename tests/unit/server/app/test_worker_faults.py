@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-import aiohttp
 import pytest
 
 from server.app.worker_faults import connection_fault, refusal
+from server.errors import WorkerConnectionLost, WorkerUnreachable
 
 
 def test_a_refusal_keeps_message_and_param_and_drops_the_rest() -> None:
@@ -37,9 +37,8 @@ def test_a_refusal_that_is_no_error_object_is_a_502(body: bytes) -> None:
 
 
 def test_connection_faults_have_statuses_of_their_own() -> None:
-    key = aiohttp.client_reqrep.ConnectionKey("h", 1, False, True, None, None, None)
-    refused = aiohttp.ClientConnectorError(key, OSError("no"))
+    refused = WorkerUnreachable("no connection")
     assert connection_fault(refused, "a", 7).status == 503
     assert connection_fault(refused, "a", 7).headers() == {"retry-after": "7"}
     assert connection_fault(TimeoutError(), "a", 7).status == 504
-    assert connection_fault(aiohttp.ServerDisconnectedError(), "a", 7).status == 502
+    assert connection_fault(WorkerConnectionLost("closed"), "a", 7).status == 502
