@@ -45,6 +45,8 @@ FULL = {
 }
 
 
+TO_STORE = [{"to": [{"podSelector": {"matchLabels": {"app": "store"}}}], "ports": [{"port": 9000}]}]
+FROM_STORE = {"weights": {"init": {"image": "busybox:1.37", "command": ["true"], "egress": TO_STORE}}}
 CLOSED = {**FULL, "weights": {}, "serviceMonitor": {"enabled": False}}
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"varaints": []}, "varaints"),
@@ -62,10 +64,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @cache
 def rendered() -> list[dict[str, Any]]:
-    """The chart with no values, FULL, CLOSED and then WRONG; one process, because Helm loads slowly."""
+    """The chart with no values, FULL, CLOSED, FROM_STORE and then WRONG; one process: Helm loads slowly."""
     assert PYTHON is not None
     child = Path(__file__).with_name("helm_child.py")
-    values = json.dumps([{}, FULL, CLOSED, *(each for each, _ in WRONG)])
+    values = json.dumps([{}, FULL, CLOSED, FROM_STORE, *(each for each, _ in WRONG)])
     done = subprocess.run([PYTHON, child, CHART], input=values, capture_output=True, text=True, check=True)
     return list(json.loads(done.stdout))
 
@@ -128,6 +130,13 @@ def test_variants_are_reached_by_the_gateway_alone_and_reach_nothing() -> None:
         assert is_variant == (name != "demo-gateway")
 
 
+def test_weights_are_fetched_over_tls_alone_or_as_allowed(full: list[dict[str, Any]]) -> None:
+    (rule,) = of_kind(full, "NetworkPolicy")["demo-variants"]["spec"]["egress"]
+    assert sorted(each["port"] for each in rule["ports"]) == [53, 53, 443]
+    documents = rendered()[3]["documents"]
+    assert of_kind(documents, "NetworkPolicy")["demo-variants"]["spec"]["egress"] == TO_STORE
+
+
 def test_containers_can_do_little(full: list[dict[str, Any]]) -> None:
     for each in of_kind(full, "Deployment").values():
         pod = each["spec"]["template"]["spec"]
@@ -173,4 +182,4 @@ def test_the_charts_rules_are_the_ones_that_are_tested(full: list[dict[str, Any]
 
 @pytest.mark.parametrize("index", range(len(WRONG)))
 def test_wrong_values_are_refused_with_their_place(index: int) -> None:
-    assert WRONG[index][1] in rendered()[3 + index]["error"]
+    assert WRONG[index][1] in rendered()[4 + index]["error"]
