@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import click
 from rich.console import Console
 
 from bitloom.errors import InputError
-from server.config import ServerConfig
-from server.logs import log_as_json
+from server.config import ServerConfig, VariantConfig
+from server.logs import log_as_json, log_lean
 from server.settings import resolve_config
 
 logger = logging.getLogger(__name__)
@@ -40,10 +40,11 @@ def command(sources: tuple[str, ...], config_file: Path | None, **flags: Any) ->
         config_file, sources = Path(sources[0]), ()
     flags["variants"] = [_variant(source) for source in sources] or None
 
-    def reread() -> ServerConfig:
-        return resolve_config(config_file, os.environ, flags)
+    def reread(loaded: Sequence[VariantConfig] = ()) -> ServerConfig:
+        return resolve_config(config_file, os.environ, flags, loaded)
 
     config = reread()
+    log_lean()
     if config.log_format == "json":
         log_as_json()
     logger.info("configuration: %s", config.model_dump_json())

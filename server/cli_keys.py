@@ -23,13 +23,15 @@ def command() -> None:
 @click.option(
     "--tokens-per-minute", type=click.IntRange(1), help="Limit, prompt and answer; none by default."
 )
+@click.option("--outstanding", type=click.IntRange(1), help="Requests at once; no limit by default.")
 def create(
     path: Path,
     key_id: str,
     scopes: tuple[Scope, ...],
     requests_per_minute: int | None,
     tokens_per_minute: int | None,
+    outstanding: int | None,
 ) -> None:
     """Add a key called ID to the file and print it: once, it is stored as a hash."""
-    secret = create_key(path, key_id, scopes, requests_per_minute, tokens_per_minute)
+    secret = create_key(path, key_id, scopes, requests_per_minute, tokens_per_minute, outstanding)
     Console(soft_wrap=True).print(secret, markup=False, highlight=False)

@@ -24,13 +24,20 @@ MIB = 1 << 20
 class VariantConfig(Schema):
     """One model that clients can name: a local directory (a worker is started) or a URL.
 
-    `url` is `http(s)://host[:port]` or `unix:/path/to/socket` of a server that already runs.
+    `url` is `http(s)://host[:port]` or `unix:/path/to/socket` of a server that already runs. `outstanding`
+    replaces `limits.outstanding` for this variant.
     """
 
     name: Name
     directory: Path | None = None
     url: str | None = None
     engine: Engine | Literal["auto"] | None = None
+    outstanding: Positive | None = None
+
+    @property
+    def source(self) -> tuple[Path | None, str | None, str | None]:
+        """What is served; all else can change without another worker."""
+        return self.directory, self.url, self.engine
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -56,7 +63,8 @@ class Limits(Schema):
     `request_pixels` is the sum over the images of one request. `image_side` and `image_aspect` keep
     out images that a model's resizing would blow up: a strip of 8 x 400,000 pixels becomes gigabytes.
     `json_elements` bounds what parsing costs: 30 MB of empty lists would take 800 MB of memory.
-    `outstanding` counts the requests of one variant that are not answered yet.
+    `outstanding` counts the requests of one variant that are not answered yet; a variant or a key may have a
+    number of its own.
     """
 
     header_bytes: Positive = 32 << 10

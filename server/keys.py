@@ -26,7 +26,7 @@ PREFIX = "bl-"
 class KeyRecord(Schema):
     """What the server keeps of a key. A limit that is None means without limit.
 
-    Tokens are the prompt's and the answer's together.
+    Tokens are the prompt's and the answer's together; `outstanding` counts requests not answered yet.
     """
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -34,6 +34,7 @@ class KeyRecord(Schema):
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
     requests_per_minute: Annotated[int, Field(gt=0)] | None = None
     tokens_per_minute: Annotated[int, Field(gt=0)] | None = None
+    outstanding: Annotated[int, Field(gt=0)] | None = None
     created_at: str
 
 
@@ -71,6 +72,7 @@ def create_key(
     scopes: tuple[Scope, ...],
     requests_per_minute: int | None = None,
     tokens_per_minute: int | None = None,
+    outstanding: int | None = None,
 ) -> str:
     """Add a key to the file and return its secret, which is kept nowhere; the file becomes 0600.
 
@@ -87,6 +89,7 @@ def create_key(
             "scopes": scopes,
             "requests_per_minute": requests_per_minute,
             "tokens_per_minute": tokens_per_minute,
+            "outstanding": outstanding,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         },
         source="key",

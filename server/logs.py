@@ -31,6 +31,15 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
+def log_lean() -> None:
+    """Look up nothing for log lines that they do not show: every request has one.
+
+    https://docs.python.org/3/howto/logging.html#optimization; called by `main` only.
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
+
+
 def log_as_json() -> None:
     """Let everything that this process logs be JSON; called by `main` only."""
     for handler in logging.getLogger().handlers:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from bitloom.errors import InputError
-from server.config import ServerConfig
+from server.config import ServerConfig, VariantConfig
 
 PREFIX = "BITLOOM_SERVE_"
 
 
 def resolve_config(
-    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]
+    file: Path | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+    loaded: Sequence[VariantConfig] = (),
 ) -> ServerConfig:
     """Configuration from its three sources; `flags` that are None were not given.
+
+    Variants that were `loaded` meanwhile stand beside those of the sources, which prevail under equal names.
 
     An environment variable is BITLOOM_SERVE_ and the key, with two underscores between levels
     (BITLOOM_SERVE_LIMITS__BODY_BYTES); its value is read as YAML. Raises InputError that names the
@@ -29,10 +34,19 @@ def resolve_config(
     merged = _merge(_merge(from_file, from_environment), from_flags)
     if "variants" not in merged:
         raise InputError("nothing to serve; give variant directories, or a configuration with `variants`")
+    merged["variants"] = with_loaded(merged["variants"], loaded)
     named = [str(file)] if file is not None else []
     named += [PREFIX + "*"] if from_environment else []
     named += ["command line"] if from_flags else []
     return ServerConfig.parse(merged, source=", ".join(named) or "server configuration")
+
+
+def with_loaded(variants: Any, loaded: Sequence[VariantConfig]) -> Any:
+    """The variants of a configuration, not checked yet, and those loaded ones whose names they leave free."""
+    if not isinstance(variants, list | tuple):
+        return variants
+    names = {each.get("name") for each in variants if isinstance(each, Mapping)}
+    return [*variants, *(each.model_dump() for each in loaded if each.name not in names)]
 
 
 def _read_file(path: Path) -> dict[str, Any]:

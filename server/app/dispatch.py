@@ -79,13 +79,16 @@ def dispatch(gateway: Gateway, request: Request, inference: Inference) -> Respon
         is_optional=inference.is_optional,
         read=inference.read,
         mend=inference.mend,
+        key=key_of(request),
     )
 
     def answer() -> Response:
         there = gateway.supervisor.workers[assignment.variant]
         return WorkerAnswer(ask, there, gateway.admission, watched.tally, gateway.config.timeouts)
 
-    return WakingAnswer(gateway, assignment.variant, watched.tally, answer) if is_evicted else answer()
+    if not is_evicted:
+        return answer()
+    return WakingAnswer(gateway, assignment.variant, ask.key, watched.tally, answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from server.app.failures import install_failures
 from server.app.gateway import OnStartup, running_gateway
 from server.app.reload import Reread
 from server.app.request_id import RequestIdMiddleware
-from server.config import ServerConfig
+from server.config import ServerConfig, VariantConfig
 from server.experiments.database import check_state
 from server.keys import read_ring
 from server.page import routes as page
@@ -51,7 +51,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_gateway(config, served, on_startup) as gateway:
             app.state.gateway = gateway
-            app.state.reread = reread or (lambda: config)
+            app.state.reread = reread or (lambda loaded: _beside(config, loaded))
             app.state.reloading = asyncio.Lock()
             yield
 
@@ -69,6 +69,13 @@ def create_app(
     app.add_middleware(RequestIdMiddleware)
     install_failures(app)
     return app
+
+
+def _beside(config: ServerConfig, loaded: Sequence[VariantConfig]) -> ServerConfig:
+    """The configuration that never changes, with the variants that were loaded meanwhile."""
+    names = {variant.name for variant in config.variants}
+    new = (variant for variant in loaded if variant.name not in names)
+    return config.model_copy(update={"variants": (*config.variants, *new)})
 
 
 def _make_directory(directory: Path) -> None:

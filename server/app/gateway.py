@@ -84,7 +84,7 @@ async def running_gateway(
 def _build(config: ServerConfig, variants: tuple[Variant, ...]) -> Gateway:
     metrics = Metrics()
     supervisor = Supervisor(config, variants, metrics)
-    admission = Admission(config.limits.outstanding, metrics)
+    admission = Admission(config.limits, config.variants, metrics)
     router = Router(supervisor.workers, config.routes)
     desk = ExperimentDesk(config.state_dir, metrics, router.apply)
     desk.begin(config.routes)

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.app.admission import Admission
 from server.app.answer import Reading, read_completion
+from server.app.departure import watched
 from server.app.event_stream import EventStream
 from server.app.tally import Tally
 from server.app.worker_faults import MISSING_PATH, connection_fault, garbage, lacking, refusal, unavailable
@@ -26,6 +27,7 @@ from server.config import Timeouts
 from server.connection import Connection
 from server.errors import RequestError, WorkerFailed, WorkerLinkError, WorkerTimeout
 from server.experiments.assignment import Assignment
+from server.keys import KeyRecord
 from server.supervisor.state import State
 from server.supervisor.worker import Worker
 
@@ -64,6 +66,7 @@ class Ask:
     is_optional: bool = False
     read: Read = read_completion
     mend: Mend = as_it_is
+    key: KeyRecord | None = None
 
 
 class WorkerAnswer(Response):
@@ -83,13 +86,13 @@ class WorkerAnswer(Response):
         self._is_gone = False
         self.background = None
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Relay until the answer or the client ends, whichever is first.
 
         Raises RequestError, before anything is sent, for what keeps the worker from being asked.
         """
         with (
-            self._admission.enter(self._variant),
+            self._admission.enter(self._variant, self._ask.key),
             self._worker.gate.arriving(),
             self._worker.circuit.trying() as may_go,
         ):
@@ -97,29 +100,27 @@ class WorkerAnswer(Response):
                 error = unavailable(self._variant, self._worker.retry_after_s)
                 self._tally.failed(error.status, is_begun=False)
                 raise error
-            await self._relay_watched(receive, send)
+            await self._relay_watched(scope, receive, send)
 
-    async def _relay_watched(self, receive: Receive, send: Send) -> None:
+    async def _relay_watched(self, scope: Scope, receive: Receive, send: Send) -> None:
         task = asyncio.current_task()
         assert task is not None
-        watch = asyncio.create_task(_disconnected(receive))
 
-        def stop(watch: asyncio.Task[None]) -> None:
-            if not (watch.cancelled() or self._is_ended):
+        def stop() -> None:
+            if not self._is_ended:
                 self._is_gone = True
                 # Cancelling closes the connection to the worker, which makes the engine abort.
                 task.cancel()
 
-        watch.add_done_callback(stop)
         try:
-            await self._relay(send)
+            with watched(scope, receive, stop):
+                await self._relay(send)
         except asyncio.CancelledError:
             if not self._is_gone or task.uncancel() > 0:
                 raise
             self._tally.aborted()
         finally:
             self._is_ended = True
-            watch.cancel()
 
     async def _relay(self, send: Send) -> None:
         body = await self._ask.make_body()
@@ -249,8 +250,3 @@ class WorkerAnswer(Response):
         self._is_ended = True
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

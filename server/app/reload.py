@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fastapi import APIRouter, FastAPI, Request
 
 from bitloom.errors import BitloomError, InputError
 from server.app.gateway import Gateway
-from server.config import ServerConfig
+from server.config import ServerConfig, VariantConfig
 from server.errors import BadRequest
 from server.keys import read_ring
+from server.supervisor.placement import unequal_caches
 from server.variants import resolve_variants
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
-Reread = Callable[[], ServerConfig]
+# Gives the configuration as it is now, with these variants, which are loaded, beside its own.
+Reread = Callable[[Sequence[VariantConfig]], ServerConfig]
 # What a running server takes over; for anything else it must be started anew.
 RELOADED = frozenset({"variants", "routes", "limits", "timeouts", "keys_file"})
 
@@ -44,8 +46,9 @@ async def reload(app: FastAPI) -> list[str]:
     reloading: asyncio.Lock = app.state.reloading
     async with reloading:
         reread: Reread = app.state.reread
-        config = await asyncio.to_thread(reread)
-        changed = changes(app.state.gateway.config, config)
+        gateway: Gateway = app.state.gateway
+        config = await asyncio.to_thread(reread, gateway.lifecycle.loaded)
+        changed = changes(gateway.config, config)
         await _put_in_force(app, config)
     logger.info("configuration read again; changed: %s", ", ".join(changed) or "nothing")
     return changed
@@ -71,7 +74,7 @@ async def _put_in_force(app: FastAPI, config: ServerConfig) -> None:
     gateway.router.begin(config.routes)
     gateway.desk.begin(config.routes, loaded)
     gateway.shadows.begin(config.routes)
-    gateway.admission.apply(config.limits)
+    gateway.admission.apply(config.limits, config.variants)
     gateway.media.apply(config.limits)
     gateway.lifecycle.apply(config)
     app.state.gateway = replace(gateway, config=config, ring=ring)
@@ -83,21 +86,29 @@ async def _put_in_force(app: FastAPI, config: ServerConfig) -> None:
 
 async def _bring_up(gateway: Gateway, config: ServerConfig) -> None:
     """Load the variants that are new and swap those that changed; what was loaded goes where one fails."""
-    before = {variant.name: variant for variant in gateway.config.variants}
-    new = [each for each in config.variants if each.name not in gateway.supervisor.workers]
-    other = [each for each in config.variants if each not in new and before.get(each.name, each) != each]
-    if not new and not other:
-        return
+    workers, lifecycle = gateway.supervisor.workers, gateway.lifecycle
+    before = {variant.name: variant.source for variant in (*gateway.config.variants, *lifecycle.loaded)}
+    new = [each for each in config.variants if each.name not in workers]
+    other = [each for each in config.variants if before.get(each.name, each.source) != each.source]
+    other = [each for each in other if each.name in workers]
     checked = config.model_copy(update={"variants": (*new, *other)})
-    await asyncio.to_thread(resolve_variants, checked)
+    resolved = await asyncio.to_thread(resolve_variants, checked)
+    caches = await asyncio.to_thread(
+        unequal_caches,
+        config,
+        [*(worker.variant for worker in workers.values()), *resolved[: len(new)]],
+        gateway.supervisor.caches,
+    )
     loaded: list[str] = []
     try:
         for variant in new:
-            await gateway.lifecycle.add(variant)
+            await lifecycle.add(variant, caches.pop(variant.name, None))
             loaded.append(variant.name)
         for variant in other:
-            await gateway.lifecycle.swap(variant.name, variant)
+            await lifecycle.swap(variant.name, variant)
+        for name, cache_bytes in caches.items():
+            await lifecycle.renew(name, cache_bytes)
     except BitloomError:
         for name in loaded:
-            await gateway.lifecycle.remove(name)
+            await lifecycle.remove(name)
         raise

@@ -55,6 +55,8 @@ async def add(request: Request) -> dict[str, Any]:
     wanted = await _read(request, VariantConfig)
     async with _said():
         await gateway.lifecycle.add(wanted)
+    gateway.lifecycle.remember(wanted)
+    gateway.admission.limit(wanted)
     return _shown(gateway, wanted.name)
 
 

@@ -14,6 +14,7 @@ from server.app.gateway import Gateway
 from server.app.tally import Tally
 from server.app.worker_faults import unavailable
 from server.errors import RequestError, WorkerTimeout
+from server.keys import KeyRecord
 
 logger = logging.getLogger(__name__)
 
@@ -24,16 +25,24 @@ SOON_S = 5
 class WakingAnswer(Response):
     """An ASGI response that waits until its variant is loaded, then does what `answer` gives."""
 
-    def __init__(self, gateway: Gateway, variant: str, tally: Tally, answer: Callable[[], Response]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        variant: str,
+        key: KeyRecord | None,
+        tally: Tally,
+        answer: Callable[[], Response],
+    ) -> None:
         self._gateway = gateway
         self._variant = variant
+        self._key = key
         self._tally = tally
         self._answer = answer
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises RequestError, before anything is sent, where the variant does not come back."""
-        with self._gateway.admission.enter(self._variant):
+        with self._gateway.admission.enter(self._variant, self._key):
             try:
                 await self._wake()
             except RequestError as error:

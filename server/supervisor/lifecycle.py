@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bitloom.errors import WorkerError
+from bitloom.errors import BitloomError, WorkerError
 from server.config import ServerConfig, VariantConfig
 from server.errors import Conflict
 from server.metrics import Metrics
@@ -46,7 +46,13 @@ class Lifecycle:
         self._metrics = metrics
         self._changing = asyncio.Lock()
         self._evicted: set[str] = set()
+        self._loaded: dict[str, VariantConfig] = {}
         self._waking: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def loaded(self) -> tuple[VariantConfig, ...]:
+        """Variants as they were loaded while the server ran, those since swapped as they are now."""
+        return tuple(self._loaded.values())
 
     def is_evicted(self, name: str) -> bool:
         """Whether a variant left for another one and comes back when it is asked for (`wake`)."""
@@ -65,10 +71,11 @@ class Lifecycle:
         if not task.cancelled():
             task.exception()  # those who wait have it; nobody may be left
 
-    async def add(self, wanted: VariantConfig) -> None:
-        """Load a variant that the configuration does not have; raises Conflict where its name is taken.
+    async def add(self, wanted: VariantConfig, cache_bytes: int | None = None) -> None:
+        """Load a variant that the configuration does not have, with a cache of so many bytes where given.
 
-        Raises InputError where it cannot be served or does not fit, WorkerError where it does not start.
+        Raises Conflict where its name is taken, InputError where it cannot be served or does not fit,
+        WorkerError where it does not start.
         """
         async with self._changing:
             if wanted.name in self._supervisor.workers:
@@ -78,11 +85,36 @@ class Lifecycle:
                     param="name",
                 )
             variant = await self._resolve(wanted)
+            if cache_bytes is not None:
+                self._supervisor.caches[variant.name] = cache_bytes
             await self._make_room(variant)
             try:
                 await self._bring_up(self._supervisor.build(variant))
             except WorkerError:
                 self._supervisor.forget(variant.name)
+                raise
+
+    def remember(self, loaded: VariantConfig) -> None:
+        """Keep a variant that was added over reloads, until it is removed, and let routes name it."""
+        self._loaded[loaded.name] = loaded
+
+    async def renew(self, name: str, cache_bytes: int) -> None:
+        """Serve a variant from a worker with so much cache, which starts beside the old one.
+
+        Raises as `add` does; the variant is as it was then.
+        """
+        async with self._changing:
+            worker = self._supervisor.workers[name]
+            before = self._supervisor.caches.get(name)
+            self._supervisor.caches[name] = cache_bytes
+            if worker.state in DOWN:
+                return
+            try:
+                await self._replace(self._ready(name), worker.variant)
+            except (BitloomError, OSError):
+                self._supervisor.caches.pop(name)
+                if before is not None:
+                    self._supervisor.caches[name] = before
                 raise
 
     async def load(self, name: str) -> None:
@@ -132,6 +164,7 @@ class Lifecycle:
         await self.unload(name)
         async with self._changing:
             self._supervisor.forget(name)
+            self._loaded.pop(name, None)
 
     async def swap(self, name: str, wanted: VariantConfig) -> Swap:
         """Serve another checkpoint under a variant's name, without losing or mixing a request.
@@ -141,11 +174,7 @@ class Lifecycle:
         """
         async with self._changing:
             started = time.perf_counter()
-            old = self._supervisor.workers[name]
-            if old.state is not State.READY:
-                raise Conflict(
-                    f"variant {name} is {old.state}; load it and wait until it is ready", code="not_ready"
-                )
+            old = self._ready(name)
             variant = await self._resolve(wanted)
             way = await self._way(old, variant)
             if way == "in_place":
@@ -153,7 +182,17 @@ class Lifecycle:
                 await old.take_weights(variant, self._supervisor.command(variant, old.socket))
             else:
                 await self._replace(old, variant)
+            if name in self._loaded:
+                self._loaded[name] = wanted.model_copy(update={"outstanding": self._loaded[name].outstanding})
             return Swap(way, time.perf_counter() - started)
+
+    def _ready(self, name: str) -> Worker:
+        worker = self._supervisor.workers[name]
+        if worker.state is not State.READY:
+            raise Conflict(
+                f"variant {name} is {worker.state}; load it and wait until it is ready", code="not_ready"
+            )
+        return worker
 
     async def _resolve(self, wanted: VariantConfig) -> Variant:
         return await asyncio.to_thread(resolve, wanted, self._config, installed_engines())

@@ -92,6 +92,20 @@ def cache_plan(config: ServerConfig, variants: Sequence[Variant]) -> dict[str, i
     return plan
 
 
+def unequal_caches(
+    config: ServerConfig, variants: Sequence[Variant], caches: Mapping[str, int]
+) -> dict[str, int]:
+    """Cache that arms must get to have as much as those they are compared with; of the others nothing."""
+    local = {each.name: each for each in variants if each.directory is not None}
+    wanted: dict[str, int] = {}
+    for group in arm_groups(config) if config.command is None else ():
+        arms = sorted(name for name in group if name in local)
+        if len(arms) > 1:
+            most = max(caches.get(name) or _cache(local[name], config.worker) for name in arms)
+            wanted |= {name: most for name in arms if caches.get(name) != most}
+    return wanted
+
+
 def arm_groups(config: ServerConfig) -> list[set[str]]:
     """Variants that are compared with each other, shadows included; groups that share one are joined."""
     groups: list[set[str]] = []

@@ -78,6 +78,7 @@ class Supervisor:
         """Know a variant no more."""
         del self._workers[name]
         self.places.pop(name, None)
+        self.caches.pop(name, None)
 
     async def end(self, worker: Worker) -> None:
         """Stop one worker for good."""

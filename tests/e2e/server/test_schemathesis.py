@@ -25,11 +25,12 @@ routes:
 state_dir: {state}
 timeouts: {{start_s: 10, drain_s: 1}}
 """
-OPTIONS = ["--checks=not_a_server_error", "--phases=examples,coverage,fuzzing", "--max-examples=25"]
-OPTIONS += ["--seed=1", "--generation-database=none", "--request-timeout=60", "--continue-on-failure"]
-OPTIONS += ["--no-color", "--warnings=off"]
-# Its designed answer is 503 while a variant is not up, and a variant whose url was drawn never is.
-NEVER = ["--exclude-path=/ready"]
+OPTIONS = ["--checks=not_a_server_error", "--phases=examples,coverage,fuzzing,stateful"]
+OPTIONS += ["--max-examples=25", "--seed=1", "--generation-database=none", "--request-timeout=60"]
+OPTIONS += ["--continue-on-failure", "--no-color", "--warnings=off"]
+# Its designed answer is 503 while a variant is not up, and a variant whose url was drawn never is: it is
+# asked before any other.
+READY = "/ready"
 # A variant that was taken down answers 503, as designed. These are sent what they describe too, at the end.
 TAKES_DOWN = ["/admin/variants/{name}/drain", "/admin/variants/{name}/unload"]
 
@@ -39,11 +40,12 @@ def test_no_operation_answers_5xx(serve: Callable[..., Any], checkpoint: Path, t
     config = tmp_path / "server.yaml"
     config.write_text(CONFIG.format(model=checkpoint, state=tmp_path / "state"))
     server = serve(str(config))
+    _send(python, tmp_path, server.url, [f"--include-path={READY}"])
     _send(
         python,
         tmp_path,
         server.url,
-        [*NEVER, *(f"--exclude-path={path}" for path in TAKES_DOWN), "--exclude-method=DELETE"],
+        [*(f"--exclude-path={path}" for path in (READY, *TAKES_DOWN)), "--exclude-method=DELETE"],
     )
     with urllib.request.urlopen(f"{server.url}/metrics") as response:
         counted = response.read().decode()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,10 @@ from aiohttp import web
 
 from server.app import create_app
 from server.app.gateway import Gateway
-from server.config import ServerConfig
+from server.app.http_protocol import bounded_protocol
+from server.app.reload import Reread
+from server.config import ServerConfig, VariantConfig
+from server.settings import with_loaded
 from server.stub_engine import StubEngine
 
 Connect = Callable[..., Awaitable["Served"]]
@@ -82,13 +85,16 @@ async def run_engine(engine: StubEngine, path: Path, stack: AsyncExitStack) -> N
 
 
 async def run_gateway(
-    config: ServerConfig, stack: AsyncExitStack, reread: Callable[[], ServerConfig] | None
+    config: ServerConfig, stack: AsyncExitStack, reread: Reread | None
 ) -> tuple[str, Gateway]:
     ready = asyncio.Event()
     app = create_app(config, lambda fault: ready.set(), reread)
     listener = socket.create_server(("127.0.0.1", 0))
     stack.callback(listener.close)
-    server = QuietServer(uvicorn.Config(app, ws="none", log_config=None, timeout_graceful_shutdown=1))
+    protocol = bounded_protocol(config.limits.header_bytes)
+    server = QuietServer(
+        uvicorn.Config(app, http=protocol, ws="none", log_config=None, timeout_graceful_shutdown=1)
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
 
     async def stop() -> None:
@@ -118,8 +124,11 @@ async def connect() -> AsyncIterator[Connect]:
             variants = [{"name": name, "url": f"unix:{folder / name}"} for name in names]
             config = ServerConfig.model_validate({"variants": variants, **settings})
 
-            def reread() -> ServerConfig:
-                return ServerConfig.parse({"variants": variants, **settings, **(later or {})}, source="test")
+            def reread(loaded: Sequence[VariantConfig]) -> ServerConfig:
+                now = {"variants": variants, **settings, **(later or {})}
+                return ServerConfig.parse(
+                    {**now, "variants": with_loaded(now["variants"], loaded)}, source="test"
+                )
 
             url, gateway = await run_gateway(config, stack, reread)
             http = await stack.enter_async_context(aiohttp.ClientSession(url))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from server.keys import create_key
+from tests.integration.server.conftest import chat
 
 
 def route(**weights: float) -> list[dict[str, Any]]:
@@ -112,6 +113,34 @@ async def test_variants_come_change_and_go(connect: Any) -> None:
     later.update(routes=[])
     assert (await reload(served))[0] == 200
     assert [(await served.chat("tokens=1", model=model))[0] for model in "abdr"] == [200, 404, 404, 404]
+
+
+async def test_a_variant_loaded_meanwhile_becomes_an_arm(connect: Any) -> None:
+    later: dict[str, Any] = {}
+    served = await connect("a", "b", later=later, routes=route(a=1))
+    url = served.gateway.supervisor.workers["b"].variant.url
+    async with served.http.post("/admin/variants", json={"name": "n", "url": url, "outstanding": 1}) as done:
+        assert done.status == 200
+    later.update(routes=route(a=0, n=1))
+    assert (await reload(served))[0] == 200
+    async with served.http.post("/v1/chat/completions", json=chat("tokens=1", "r")) as response:
+        assert (response.status, response.headers["x-bitloom-variant"]) == (200, "n")
+    # Its own limit holds, and as an arm it cannot be taken away.
+    slow = asyncio.create_task(served.chat("tokens=1 delay=0.5", model="n"))
+    await served.until(lambda: served.metric("requests_in_flight", variant="n") == 1)
+    assert (await served.chat("tokens=1", model="r"))[0] == 429
+    assert (await slow)[0] == 200
+    async with served.http.delete("/admin/variants/n") as response:
+        assert response.status == 409
+    # A reload that says nothing of it keeps it; only deleting ends it.
+    later.update(routes=route(a=1))
+    assert (await reload(served))[0] == 200
+    assert (await served.chat("tokens=1", model="n"))[0] == 200
+    async with served.http.delete("/admin/variants/n") as response:
+        assert response.status == 200
+    later.update(routes=route(n=1))
+    assert (await reload(served))[0] == 400
+    assert (await served.chat("tokens=1", model="r"))[0] == 200
 
 
 async def test_a_variant_that_cannot_be_served_changes_nothing(connect: Any, tmp_path: Path) -> None:

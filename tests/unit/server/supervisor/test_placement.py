@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from bitloom.errors import CheckpointError
 from server.config import ServerConfig
 from server.supervisor.need import Need, cache_need, need_of, read_text_config
-from server.supervisor.placement import DoesNotFit, Pool, arm_groups, cache_plan, pack, place_all
+from server.supervisor.placement import (
+    DoesNotFit,
+    Pool,
+    arm_groups,
+    cache_plan,
+    pack,
+    place_all,
+    unequal_caches,
+)
 from server.variants import Variant
 from server.workers.command import WorkerOptions
 
@@ -97,6 +105,19 @@ def test_arms_of_one_experiment_get_equal_caches(tmp_path: Path) -> None:
     routes = [{"name": "r", "arms": [{"variant": "a"}, {"variant": "b"}]}]
     plan = cache_plan(config(["a", "b", "c"], routes=routes), variants)
     assert plan == dict.fromkeys("ab", 2 * 8 * 4 * 64 * 2 * 2048 * 16)
+
+
+def test_a_new_arm_and_those_there_are_get_the_largest_cache(tmp_path: Path) -> None:
+    variants = served(
+        checkpoint(tmp_path, "a"), checkpoint(tmp_path, "b", layers=8), checkpoint(tmp_path, "c")
+    )
+    most = 2 * 8 * 4 * 64 * 2 * 2048 * 16
+    arms = config(["a", "b", "c"], routes=[{"name": "r", "arms": [{"variant": "a"}, {"variant": "b"}]}])
+    assert unequal_caches(arms, variants, {}) == dict.fromkeys("ab", most)
+    assert unequal_caches(arms, variants, {"a": most, "c": 1}) == {"b": most}
+    assert unequal_caches(arms, variants, {"a": 2 * most, "b": most}) == {"b": 2 * most}
+    assert unequal_caches(arms, variants, dict.fromkeys("ab", most)) == {}
+    assert unequal_caches(config(["a", "b", "c"]), variants, {"a": 1}) == {}
 
 
 def test_routes_that_share_an_arm_are_one_group() -> None:
