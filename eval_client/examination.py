@@ -23,6 +23,7 @@ from eval_client.stats.bootstrap import image_sums
 from eval_client.tasks.pairs import pair_score
 from eval_client.tasks.samples import Sample, caption_samples, question_samples, retrieval_samples
 from eval_client.tasks.score import score_records
+from eval_client.tasks.scores import TaskScores
 
 HEADLINES: Mapping[Task, str] = {
     "caption": "CIDEr",
@@ -60,17 +61,24 @@ class Examination:
 
     def score(self, answers: Sequence[Mapping[str, Any]]) -> dict[str, Estimate]:
         """Headline scores of answers in the order of the requests. Raises EndpointError where some lack."""
+        scored = self._scored(answers)
+        found = {score.name: score.value for score in scored.scores}
+        return {
+            name: Estimate(found[name], _standard_error(scored.per_sample, name)) for name in self.score_names
+        }
+
+    def judge(self, answers: Sequence[Mapping[str, Any]]) -> tuple[SampleScore, ...]:
+        """Scores of each sample, for paired comparisons. Raises as `score`."""
+        return self._scored(answers).per_sample
+
+    def _scored(self, answers: Sequence[Mapping[str, Any]]) -> TaskScores:
         if len(answers) != len(self._samples):
             raise EndpointError(
                 f"{len(answers)} answers to {len(self._samples)} samples; the engine lost some"
             )
         triples = zip(self._samples, self._requests, answers, strict=True)
         records = [_record(sample, request, answer) for sample, request, answer in triples]
-        scored = score_records(records, RunConfig.model_fields["vqa_variant"].default, self._seed)
-        found = {score.name: score.value for score in scored.scores}
-        return {
-            name: Estimate(found[name], _standard_error(scored.per_sample, name)) for name in self.score_names
-        }
+        return score_records(records, RunConfig.model_fields["vqa_variant"].default, self._seed)
 
 
 def open_examination(data: str, tasks: Sequence[Task], samples: int, model: str) -> Examination:

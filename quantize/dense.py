@@ -79,10 +79,23 @@ class DenseAssembly:
         return len(tensors)
 
     def differences(self, plan: Plan) -> dict[str, Tensor]:
-        """Each tensor of the plan that is not the base's, less the base's, float32. Raises as above."""
-        base = self._base
+        """What rounding adds to each tensor of the base, float32. Raises as above.
+
+        Scales that AWQ moves from one tensor to the next change the tensors, not the model: they are taken
+        back first.
+        """
+        from quantize.artifacts.source import StoreSource
+
+        ready = self._of(plan)
         changed = self._changed(plan, None)
-        return {name: tensor - base.dense(name).to(torch.float32) for name, tensor in changed.items()}
+        if isinstance(ready.source, StoreSource):
+            layers = {f"{layer.name}.weight": layer.name for layer in ready.preview.layers if layer.scheme}
+            changed = {
+                name: ready.source.restored(layers[name], tensor) if name in layers else tensor
+                for name, tensor in changed.items()
+                if name not in ready.source.smoothed
+            }
+        return {name: tensor - self._base.dense(name).to(torch.float32) for name, tensor in changed.items()}
 
     def _changed(self, plan: Plan, before: Plan | None) -> dict[str, Tensor]:
         ready = self._of(plan)

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 BITLOOM = (sys.executable, "-m", "bitloom")
 READY_TIMEOUT_S = 300.0
+STDERR = 2
 STOP_TIMEOUT_S = 30.0
 
 
@@ -84,7 +85,8 @@ def inspect(directory: Path, *, root: Path) -> Footprint:
 
 
 def _run(*arguments: str, cwd: Path) -> None:
-    done = subprocess.run([*BITLOOM, *arguments], cwd=cwd, check=False)
+    # What stages say is about progress; standard output is for the answer of the command that runs them.
+    done = subprocess.run([*BITLOOM, *arguments], cwd=cwd, check=False, stdout=STDERR)
     if done.returncode != 0:
         raise BitloomError(f"`bitloom {' '.join(arguments)}` ended with exit code {done.returncode}")
 

@@ -15,25 +15,27 @@ from bitloom.errors import InputError
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory for what is found.")
 @click.option("--budget", help="The best plan of at most this size: 3.5bpw, or bytes (2MiB).")
 @click.option("--floor", help="The smallest plan that keeps a share of the base's score: CIDEr=0.98.")
+@click.option("--data", default="scenes:validation", show_default=True, help="Data set that plans are asked.")
 @click.option("--tasks", default="caption,vqa,retrieval", show_default=True, help="What quality means.")
 @click.option("--samples", type=click.IntRange(min=2), default=200, show_default=True, help="A task.")
 @click.option("--lookups", type=click.IntRange(min=2), default=24, show_default=True, help="Plans measured.")
 @click.option("--margin", type=click.FloatRange(min=0), default=0.0, help="What counts as equal.")
-@click.option("--finalists", type=click.IntRange(min=0), default=2, show_default=True, help="Built, served.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report (OUT/search.json) as JSON.")
 def command(
     base: str,
     out: Path,
     budget: str | None,
     floor: str | None,
+    data: str,
     tasks: str,
     samples: int,
     lookups: int,
     margin: float,
-    finalists: int,
+    as_json: bool,
 ) -> None:
     """Search plans of BASE over components, block groups, layer types, methods and bits.
 
-    Plans are measured on scenes:validation; finalists are built, served and measured on scenes:test.
+    Plans are measured on --data; the best two are built, served and measured on scenes:test.
     """
     from bitloom.study.cli_run import parse_tasks
     from bitloom.study.live.searching import SearchConfig, search_base
@@ -45,12 +47,15 @@ def command(
         base=base,
         budget=budget,
         floor=floor,
+        data=data,
         tasks=parse_tasks(tasks),
         samples=samples,
         lookups=lookups,
         margin=margin,
-        finalists=finalists,
     )
     report = search_base(config, out)
+    if as_json:
+        click.echo(report.model_dump_json(indent=2))
+        return
     Console().print(render(report))
     Console().print(f"plans, variants and runs: {out}", markup=False)

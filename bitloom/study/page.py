@@ -47,12 +47,26 @@ def write_page(path: Path, page: Page) -> None:
         "".join(f'<p class="flag">{html.escape(flag)}</p>' for flag in flags),
         _front(page),
         "<h2>What matters</h2>"
-        + _picture(png(importance_figure(page.analysis, page.observations)), "importance"),
+        + picture(png(importance_figure(page.analysis, page.observations)), "importance"),
         *(_profile(variant) for variant in page.variants),
     ]
+    write_document(path, title, parts)
+
+
+def write_document(path: Path, title: str, parts: Sequence[str]) -> None:
+    """Write parts, which are HTML, as one page."""
     head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{STYLE}</style>'
     body = "\n".join(part for part in parts if part)
     write_atomic(path, f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n')
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def _front(page: Page) -> str:
@@ -60,22 +74,18 @@ def _front(page: Page) -> str:
         return ""
     rows = front_rows(page.observations)
     names = page.observations.features
-    header = "".join(
-        f"<th>{html.escape(name)}</th>" for name in (*names, page.size_unit, page.observations.score)
-    )
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    picture = _picture(png(front_figure(page.observations, page.size_unit)), "Pareto front")
-    return f"<h2>Size and quality</h2>{picture}<table><tr>{header}</tr>{body}</table>"
+    image = picture(png(front_figure(page.observations, page.size_unit)), "Pareto front")
+    header = (*names, page.size_unit, page.observations.score)
+    return f"<h2>Size and quality</h2>{image}{table(header, rows)}"
 
 
 def _profile(variant: VariantManifest) -> str:
     if not block_errors(variant):
         return ""
     name = html.escape(variant.name)
-    return f"<h2>Errors by block: {name}</h2>" + _picture(png(profile_figure(variant)), f"profile of {name}")
+    return f"<h2>Errors by block: {name}</h2>" + picture(png(profile_figure(variant)), f"profile of {name}")
 
 
-def _picture(content: bytes, text: str) -> str:
+def picture(content: bytes, text: str) -> str:
+    """A PNG in the page, with `text` (HTML) for those who do not see it."""
     return f'<img alt="{text}" src="data:image/png;base64,{base64.b64encode(content).decode()}">'

@@ -9,6 +9,7 @@ from torch import Tensor
 from quantize.artifacts.serialize import stored_layer, stored_pair
 from quantize.artifacts.unitplan import UnitPlan
 from quantize.checkpoint import Checkpoint
+from quantize.methods.smoothing import SmoothedBlock
 from quantize.reading import TORCH_DTYPES, read_tensor
 from quantize.resolve import ResolvedLayer
 from quantize.source import QuantizedLayer
@@ -46,6 +47,18 @@ class StoreSource:
         weight = stored_layer(found, layer.scheme.bits, layer.shape[1])
         return QuantizedLayer(weight, found.facts["relative_error"], found.facts["relative_output_error"])
 
+    def restored(self, layer: str, weight: Tensor) -> Tensor:
+        """A layer's dequantized weight as it acts in the network before smoothing: scales taken back."""
+        for plan in self._plans:
+            if layer in plan.layer_keys:
+                return self._moved(plan).restored(plan.unit.relative(layer), weight)
+        return weight
+
+    @property
+    def smoothed(self) -> frozenset[str]:
+        """Dense tensors, by written name, that only gave up what the layers behind them took on."""
+        return frozenset(self._dense)
+
     def identities(self) -> dict[str, str]:
         """The artifact's key of every tensor that is not the checkpoint's: equal keys are equal tensors."""
         named = {f"{name}.weight": key for name, key in self._keys.items()}
@@ -65,6 +78,14 @@ class StoreSource:
                 f"(clip search only): {', '.join(unsmoothed)}"
             )
         return tuple(notes)
+
+    def _moved(self, plan: UnitPlan) -> SmoothedBlock:
+        settled = [stored_pair(pair, self._store.get(key)) for pair, key in plan.pair_keys.items()]
+        return SmoothedBlock(
+            {},
+            {linear: each.taken for each in settled for linear in each.pair.linears},
+            {each.pair.source: each.rows for each in settled if each.rows is not None},
+        )
 
     def _smoothed(self) -> dict[str, Tensor]:
         dense = {}

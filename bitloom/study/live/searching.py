@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import yaml
-
-from bitloom.demo import stages
 from bitloom.files import write_atomic
-from bitloom.plan import Plan
 from bitloom.schema import Schema
 from bitloom.study.live.evaluator import LiveEvaluator
+from bitloom.study.live.finalists import measure_finalists
 from bitloom.study.live.rooms import fisher_losses, open_assembly, open_examination, stored_sizes
 from bitloom.study.search.goal import AboveFloor, Goal, UnderBudget
 from bitloom.study.search.measured import Finalist, finalists, search_budget, search_floor
@@ -21,8 +18,8 @@ from bitloom.study.search.request import parse_budget, parse_floor
 
 logger = logging.getLogger(__name__)
 
-SEARCH_DATA = "scenes:validation"
 REPORT_NAME = "search.json"
+FINALISTS = 2
 
 
 class SearchConfig(Schema):
@@ -31,15 +28,16 @@ class SearchConfig(Schema):
     base: str
     budget: str | None
     floor: str | None
+    data: str
     tasks: tuple[str, ...]
     samples: int
     lookups: int
     margin: float = 0.0
-    finalists: int = 2
+    finalists: int = FINALISTS
 
 
 def search_base(config: SearchConfig, out: Path) -> SearchReport:
-    """Search, write `search.json` and the finalists' plans, build, serve and evaluate them.
+    """Search, build, serve and evaluate the finalists; `search.json` is written before and after.
 
     Raises InputError (budget, floor, tasks), PlanError, CheckpointError, DataError, WorkerError.
     """
@@ -48,36 +46,22 @@ def search_base(config: SearchConfig, out: Path) -> SearchReport:
     unit = "bytes" if is_bytes else "bpw"
     space = open_space(config.base, stored_sizes, fisher_losses, unit=unit)
     report, found = _search(config, space, unit)
-    write_atomic(out / REPORT_NAME, report.model_dump_json(indent=2) + "\n")
-    for finalist in found:
-        write_plan(out / f"{finalist.plan.name}.yaml", finalist.plan)
+    write_report(out, report)
     if found:
-        measure_finalists(found, out, samples=config.samples)
+        built = measure_finalists(found, out, samples=config.samples)
+        report = report.model_copy(update={"finalists": tuple(built)})
+        write_report(out, report)
     return report
 
 
-def measure_finalists(found: list[Finalist], out: Path, *, samples: int) -> None:
-    """Build the finalists, serve all behind one gateway, and evaluate each on the test split."""
-    root = Path.cwd()
-    variants = {finalist.plan.name: out / "variants" / finalist.plan.name for finalist in found}
-    for name, directory in variants.items():
-        if not directory.exists():
-            stages.quantize((out / f"{name}.yaml").resolve(), directory.resolve(), root=root)
-    resolved = {name: directory.resolve() for name, directory in variants.items()}
-    with stages.serving(resolved, log=out / "serve.log", root=root) as endpoint:
-        for name in variants:
-            stages.evaluate(endpoint, name, (out / "runs" / name).resolve(), samples=str(samples), root=root)
-
-
-def write_plan(path: Path, plan: Plan) -> None:
-    """A plan as the YAML that `bitloom quantize` reads."""
-    document = plan.model_dump(mode="json", exclude_none=True)
-    write_atomic(path, yaml.safe_dump(document, sort_keys=False))
+def write_report(out: Path, report: SearchReport) -> None:
+    """Write `search.json`."""
+    write_atomic(out / REPORT_NAME, report.model_dump_json(indent=2) + "\n")
 
 
 def _search(config: SearchConfig, space: PlanSpace, unit: str) -> tuple[SearchReport, list[Finalist]]:
     base = space.plan(dict.fromkeys((part.name for part in space.parts), 16.0), "base")
-    examination = open_examination(SEARCH_DATA, config.tasks, config.samples, config.base)
+    examination = open_examination(config.data, config.tasks, config.samples, config.base)
     evaluator = LiveEvaluator(open_assembly([base]), examination)
     goal: Goal
     try:

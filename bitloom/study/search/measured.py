@@ -13,7 +13,7 @@ from bitloom.study.evaluator import Evaluator, PlanResult
 from bitloom.study.search.goal import AboveFloor, Goal, UnderBudget
 from bitloom.study.search.loop import Lookup, Outcome, search
 from bitloom.study.search.oracle import Measurement
-from bitloom.study.search.parts import PlanSpace
+from bitloom.study.search.parts import WHOLE, PlanSpace
 from bitloom.study.search.pool import Point, Pool
 from bitloom.study.search.report import SearchReport, report_of
 from bitloom.study.search.space import draw_pool
@@ -26,6 +26,7 @@ class Finalist:
     """A plan that may be what was asked for: recommended, or so close that only a better look tells."""
 
     plan: Plan
+    values: Mapping[str, float]
     score: float
     size: float
 
@@ -127,12 +128,26 @@ def _searched(
     seed: int,
 ) -> tuple[SearchReport, Outcome, Pool]:
     outcome = search(oracle, pool, goal, lookups=lookups, seed=seed, losses=space.space.losses)
-    return report_of(outcome, pool, score=SCORE, size_unit=unit, goal=text), outcome, pool
+    report = report_of(outcome, pool, score=SCORE, size_unit=unit, goal=text)
+    return report.model_copy(update=_levels(space)), outcome, pool
 
 
 def _finalist(space: PlanSpace, pool: Pool, lookup: Lookup) -> Finalist:
     point = pool.point(lookup.index)
-    return Finalist(space.plan(point.values, plan_name(point.values)), lookup.measurement.score, point.size)
+    plan = space.plan(point.values, plan_name(point.values))
+    return Finalist(plan, point.values, lookup.measurement.score, point.size)
+
+
+def _levels(space: PlanSpace) -> dict[str, dict[str, dict[int, float]] | dict[str, dict[int, str]]]:
+    """The report's `sensitivities` and `methods`, by part and bits."""
+    losses: dict[str, dict[int, float]] = {}
+    methods: dict[str, dict[int, str]] = {}
+    for part, values, lost in zip(space.parts, space.space.values, space.space.losses, strict=True):
+        losses[part.name] = {
+            int(bits): float(loss) for bits, loss in zip(values, lost, strict=True) if int(bits) != WHOLE
+        }
+        methods[part.name] = {bits: space.methods[part.name, bits] for bits in losses[part.name]}
+    return {"sensitivities": losses, "methods": methods}
 
 
 def _relative(result: PlanResult, base: Mapping[str, float]) -> Measurement:

@@ -18,7 +18,7 @@ from bitloom.study.search.space import Space
 from bitloom.variant import Footprint
 
 BITS = (2, 3, 4, 5, 6, 8)
-METHODS = ("rtn", "gptq")
+METHODS = ("rtn", "gptq", "awq")
 GROUP_SIZE = 64
 WHOLE = 16
 GROUPS = ("front", "middle", "end")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
+from bitloom.errors import DataError, InputError
 from bitloom.schema import Schema
 from bitloom.study.observations import Floats
 from bitloom.study.search.goal import Z95
@@ -45,12 +47,41 @@ class Accuracy(Schema):
     within_95: float
 
 
+class HeldOutScore(Schema):
+    """A built variant's score on samples that the search never saw, with its 95 % interval where known."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class FinalistReport(Schema):
+    """A finalist that was built and served: `score` and `size` as searched, the rest as measured.
+
+    `first_token_s` and `request_s` are medians with one request at a time.
+    """
+
+    name: str
+    values: dict[str, float]
+    score: float
+    size: float
+    stored_bytes: int
+    held_out: dict[str, HeldOutScore]
+    first_token_s: float | None
+    request_s: float | None
+    peak_resident_bytes: int | None
+
+
 class SearchReport(Schema):
     """The recommended plan, everything looked up in order, and the whole front. Sizes are in `size_unit`.
 
-    `regret` is known only when a measured grid was the oracle: how much better the best plan allowed was
-    (in score under a budget, in size above a floor).
+    `sensitivities` are the additive model's losses by part and bits, from the calibration pass; `methods`
+    the method that stands for each. `finalists` follow once they are built. `regret` is known only when a
+    measured grid was the oracle: how much better the best plan allowed was (in score under a budget, in
+    size above a floor).
     """
+
+    file_error: ClassVar[type[InputError]] = DataError
 
     schema_version: Literal[1] = 1
     score: str
@@ -61,6 +92,9 @@ class SearchReport(Schema):
     lookups: tuple[PlanReport, ...]
     accuracy: Accuracy | None
     front: tuple[FrontPoint, ...]
+    sensitivities: dict[str, dict[int, float]] = Field(default_factory=dict)
+    methods: dict[str, dict[int, str]] = Field(default_factory=dict)
+    finalists: tuple[FinalistReport, ...] = ()
     regret: float | None = None
 
 

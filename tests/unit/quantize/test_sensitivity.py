@@ -33,6 +33,18 @@ def test_fewer_bits_lose_more_and_components_add_up() -> None:
     assert everything == pytest.approx(vision + connector + language, rel=1e-4)
 
 
+def test_scales_that_awq_moves_cost_nothing(tmp_path: Path) -> None:
+    plans = []
+    for method in ("rtn", "awq"):
+        rule = {"component": "language", "blocks": "0", "bits": 8, "method": method, "group_size": 64}
+        calibration = {"mode": "independent", "samples": 8}
+        document = {"name": method, "base": BASE, "rules": [rule], "calibration": calibration}
+        plans.append(Plan.parse(document, source="test"))
+    rounded, smoothed = fisher_losses(plans, tmp_path / "store")
+    # The scales themselves change weights by a multiple of themselves: 1000 times as much, if they counted.
+    assert 0 < smoothed < 3 * rounded
+
+
 def test_information_is_of_the_text_not_of_image_tokens() -> None:
     checkpoint = open_checkpoint(BASE)
     batches = CalibrationPass(checkpoint, plan_of("v", "vision", 4).calibration).batches[:1]
