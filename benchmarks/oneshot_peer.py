@@ -27,11 +27,24 @@ class PeerJob:
     save: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PeerSeconds:
+    """Seconds of each job: by the clock, and of all threads on the CPU."""
+
+    wall: dict[str, float]
+    cpu: dict[str, float]
+
+
 def run_peer(model: Path, batches: Sequence[Batch], jobs: Sequence[PeerJob], work: Path) -> dict[str, float]:
     """Run the jobs on the same calibration batches in one process of the peer; seconds of each.
 
     Results lie in `work/NAME/`. CalledProcessError where the peer cannot be installed or fails.
     """
+    return time_peer(model, batches, jobs, work).wall
+
+
+def time_peer(model: Path, batches: Sequence[Batch], jobs: Sequence[PeerJob], work: Path) -> PeerSeconds:
+    """As `run_peer`, with the CPU's seconds beside the clock's."""
     python = peer_environment("llm-compressor", REQUIREMENTS)
     for part in (False, True):
         torch.save([b.inputs for b in batches if b.is_held_out is part], work / f"batches-{part}.pt")
@@ -44,5 +57,5 @@ def run_peer(model: Path, batches: Sequence[Batch], jobs: Sequence[PeerJob], wor
     }
     (work / "jobs.json").write_text(json.dumps(document), encoding="utf-8")
     done = subprocess.run([python, SCRIPT, work / "jobs.json"], check=True, stdout=subprocess.PIPE, text=True)
-    seconds: dict[str, float] = json.loads(done.stdout.strip().split("\n")[-1])["seconds"]
-    return seconds
+    closing = json.loads(done.stdout.strip().split("\n")[-1])
+    return PeerSeconds(closing["seconds"], closing["cpu_seconds"])
