@@ -13,10 +13,12 @@ from bitloom import __version__
 from bitloom.errors import InputError, WorkerError
 from server.app import chat, experiments, reload, score, status, text, variants, worker_metrics
 from server.app.access import AccessMiddleware
+from server.app.describe import DirectRoute
 from server.app.failures import install_failures
 from server.app.gateway import OnStartup, running_gateway
 from server.app.reload import Reread
 from server.app.request_id import RequestIdMiddleware
+from server.app.shortcut import Shortcut
 from server.config import ServerConfig, VariantConfig
 from server.experiments.database import check_state
 from server.keys import read_ring
@@ -65,6 +67,8 @@ def create_app(
     app.include_router(variants.router)
     app.include_router(worker_metrics.router)
     app.include_router(page.router)
+    direct = {route.path: route.app for route in app.routes if isinstance(route, DirectRoute)}
+    app.add_middleware(Shortcut, routes=direct)
     app.add_middleware(AccessMiddleware)
     app.add_middleware(RequestIdMiddleware)
     install_failures(app)

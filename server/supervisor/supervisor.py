@@ -104,6 +104,7 @@ class Supervisor:
     def build(self, variant: Variant) -> Worker:
         """A worker for a variant, not started."""
         timeouts, circuit = self._config.timeouts, self._config.circuit
+        self._metrics.evictions.labels(variant.name).inc(0)
         worker: Worker
         if variant.url is not None:
             worker = RemoteWorker(variant, variant.url, timeouts, circuit, self._metrics)
