@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from bitloom.errors import InputError
 from bitloom.files import write_atomic
 from bitloom.schema import Schema
 from bitloom.study.live.evaluator import LiveEvaluator
 from bitloom.study.live.finalists import measure_finalists
+from bitloom.study.live.memory import RememberingEvaluator
 from bitloom.study.live.rooms import fisher_losses, open_assembly, open_examination, stored_sizes
 from bitloom.study.search.goal import AboveFloor, Goal, UnderBudget
 from bitloom.study.search.measured import Finalist, finalists, search_budget, search_floor
@@ -18,7 +20,7 @@ from bitloom.study.search.request import parse_budget, parse_floor
 
 logger = logging.getLogger(__name__)
 
-REPORT_NAME = "search.json"
+REPORT_NAME, REQUEST_NAME = "search.json", "request.json"
 FINALISTS = 2
 
 
@@ -39,13 +41,16 @@ class SearchConfig(Schema):
 def search_base(config: SearchConfig, out: Path) -> SearchReport:
     """Search, build, serve and evaluate the finalists; `search.json` is written before and after.
 
-    Raises InputError (budget, floor, tasks), PlanError, CheckpointError, DataError, WorkerError.
+    Look-ups are kept in `out` as they are measured, and are not measured again when a search goes on there.
+    Raises InputError (budget, floor, tasks; another search in `out`), PlanError, CheckpointError, DataError,
+    WorkerError.
     """
     out.mkdir(parents=True, exist_ok=True)
+    _keep_request(config, out)
     is_bytes = config.budget is not None and not parse_budget(config.budget).is_bpw
     unit = "bytes" if is_bytes else "bpw"
     space = open_space(config.base, stored_sizes, fisher_losses, unit=unit)
-    report, found = _search(config, space, unit)
+    report, found = _search(config, space, unit, out)
     write_report(out, report)
     if found:
         built = measure_finalists(found, out, samples=config.samples)
@@ -59,10 +64,24 @@ def write_report(out: Path, report: SearchReport) -> None:
     write_atomic(out / REPORT_NAME, report.model_dump_json(indent=2) + "\n")
 
 
-def _search(config: SearchConfig, space: PlanSpace, unit: str) -> tuple[SearchReport, list[Finalist]]:
+def _keep_request(config: SearchConfig, out: Path) -> None:
+    path = out / REQUEST_NAME
+    if not path.exists():
+        write_atomic(path, config.model_dump_json(indent=2) + "\n")
+        return
+    kept = SearchConfig.read(path)
+    same = {"base", "data", "tasks", "samples"}
+    if kept.model_dump(include=same) != config.model_dump(include=same):
+        raise InputError(f"{path}: another search (base, data, tasks or samples differ); give another --out")
+
+
+def _search(
+    config: SearchConfig, space: PlanSpace, unit: str, out: Path
+) -> tuple[SearchReport, list[Finalist]]:
     base = space.plan(dict.fromkeys((part.name for part in space.parts), 16.0), "base")
     examination = open_examination(config.data, config.tasks, config.samples, config.base)
-    evaluator = LiveEvaluator(open_assembly([base]), examination)
+    live = LiveEvaluator(open_assembly([base]), examination)
+    evaluator = RememberingEvaluator(live, out, examination.score_names)
     goal: Goal
     try:
         if config.budget is not None:
@@ -77,6 +96,6 @@ def _search(config: SearchConfig, space: PlanSpace, unit: str) -> tuple[SearchRe
                 space, evaluator, floor.score, floor.share, lookups=config.lookups, unit=unit
             )
     finally:
-        evaluator.close()
+        live.close()
     chosen = finalists(space, outcome, pool, goal, margin=config.margin, count=config.finalists)
     return report, chosen
