@@ -11,7 +11,6 @@ answer begins with the time that the stub itself took.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -26,7 +25,8 @@ from PIL import Image
 from benchmarks.harness import Figures, run_isolated
 from benchmarks.stub_endpoint import MODEL
 from bitloom.results import SampleRecord
-from eval_client.endpoint import ChatClient, open_session
+from eval_client.endpoint import open_client, open_session
+from eval_client.event_loop import run_loop
 from eval_client.images import EncodedImage, encode_png
 from eval_client.latency import summarise
 from eval_client.run.arrivals import Load, send_all
@@ -79,8 +79,10 @@ async def send(url: str, count: int) -> list[SampleRecord]:
     """Send so many timed requests and return their records. RuntimeError where one failed."""
     picture = _Picture()
     samples = [Sample(f"s/{number}", "caption", picture, PROMPT, 64) for number in range(count)]
-    async with open_session(CONCURRENCY, None) as session:
-        client = ChatClient(session, f"{url}/v1", timeout_s=60, stall_s=30)
+    async with (
+        open_session(CONCURRENCY, None) as session,
+        open_client(session, f"{url}/v1", timeout_s=60, stall_s=30) as client,
+    ):
 
         async def one(sample: Sample) -> SampleRecord:
             return await ask(client, sample, MODEL, NO_RETRIES, picture.read())
@@ -94,13 +96,13 @@ async def send(url: str, count: int) -> list[SampleRecord]:
 
 def our_rate(url: str) -> dict[str, float]:
     """Requests a second of our client."""
-    figures = summarise(asyncio.run(send(url, RATE_REQUESTS)), CONCURRENCY)
+    figures = summarise(run_loop(send(url, RATE_REQUESTS)), CONCURRENCY)
     return {"rate": figures.requests_per_s or 0.0}
 
 
 def our_ttft(url: str) -> dict[str, float]:
     """How much later than the stub says our client saw first tokens: quantiles in ms."""
-    records = asyncio.run(send(url, TTFT_REQUESTS))
+    records = run_loop(send(url, TTFT_REQUESTS))
     pairs = [(record.chunk_times_s[0], float((record.answer or "").split()[0])) for record in records]
     return _quantiles([seen - truth for seen, truth in pairs])
 

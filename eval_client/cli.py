@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from rich.console import Console
 
 from eval_client.config import KEY_VARIABLE, parse_samples, parse_tasks, resolve_config
 from eval_client.datasets.load import FORMS
+from eval_client.event_loop import run_loop
 from eval_client.report.tables import run_summary
 from eval_client.run.evaluation import evaluate
 from eval_client.run.progress import ProgressBars
@@ -53,5 +53,5 @@ def command(
     config = resolve_config(flags | parse_samples(samples))
     console = Console(stderr=True)
     with ProgressBars(console) as progress:
-        manifest = asyncio.run(evaluate(config, out, progress, key=os.environ.get(KEY_VARIABLE)))
+        manifest = run_loop(evaluate(config, out, progress, key=os.environ.get(KEY_VARIABLE)))
     Console().print(run_summary(manifest))

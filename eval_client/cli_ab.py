@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from eval_client.compare.comparison import compare_runs
 from eval_client.compare.margins import parse_margins
 from eval_client.config import KEY_VARIABLE, parse_samples, parse_tasks, resolve_config
 from eval_client.datasets.load import FORMS
+from eval_client.event_loop import run_loop
 from eval_client.run.progress import ProgressBars
 
 COMPARISON_NAME = "comparison.json"
@@ -54,7 +54,7 @@ def command(
     }
     config = resolve_config(flags | parse_samples(samples))
     with ProgressBars(Console(stderr=True)) as progress:
-        a, b = asyncio.run(run_ab(config, model_b, out, progress, key=os.environ.get(KEY_VARIABLE)))
+        a, b = run_loop(run_ab(config, model_b, out, progress, key=os.environ.get(KEY_VARIABLE)))
     comparison = compare_runs(a, b, margins, seed=config.seed)
     write_comparison(comparison, out / COMPARISON_NAME)
     show(comparison)

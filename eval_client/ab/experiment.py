@@ -15,7 +15,7 @@ from eval_client.ab.quality import AskedArm, ask_both
 from eval_client.ab.timed import TimedArm, time_both
 from eval_client.compare.pairing import check_plans
 from eval_client.config import RunConfig
-from eval_client.endpoint import ChatClient, is_answering, normalise_endpoint, open_session
+from eval_client.endpoint import ChatClient, is_answering, normalise_endpoint, open_client, open_session
 from eval_client.errors import RunStoppedError
 from eval_client.images import ImageCache
 from eval_client.memory import QUALITY_PERIOD_S, TIMED_PERIOD_S, sampling
@@ -45,8 +45,11 @@ async def run_ab(
     """
     endpoint = normalise_endpoint(config.endpoint)
     rival = config.model_copy(update={"model": model_b})
-    async with open_session(config.concurrency, key) as session:
-        client = ChatClient(session, endpoint, timeout_s=config.timeout_s, stall_s=config.stall_s)
+    limits = {"timeout_s": config.timeout_s, "stall_s": config.stall_s}
+    async with (
+        open_session(config.concurrency, key) as session,
+        open_client(session, endpoint, **limits) as client,
+    ):
         arms = (
             await plan_arm(A, config, out, session, client),
             await plan_arm(B, rival, out, session, client),

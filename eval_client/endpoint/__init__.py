@@ -2,7 +2,7 @@
 
 from eval_client.endpoint.card import ModelCard, is_answering, normalise_endpoint, read_card
 from eval_client.endpoint.chat import ChatReply, ChatRequest, TokenLogprob
-from eval_client.endpoint.client import ChatClient, open_session
+from eval_client.endpoint.client import ChatClient, open_client, open_session
 
 __all__ = [
     "ChatClient",
@@ -12,6 +12,7 @@ __all__ = [
     "TokenLogprob",
     "is_answering",
     "normalise_endpoint",
+    "open_client",
     "open_session",
     "read_card",
 ]

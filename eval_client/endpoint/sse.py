@@ -27,6 +27,8 @@ class EventParser:
 
     def feed(self, chunk: bytes) -> list[str]:
         """The data of the events completed by `chunk`. Raises RequestError for bytes that are no UTF-8."""
+        if (plain := self._plain(chunk)) is not None:
+            return plain
         scanned = max(0, len(self._rest) - 1)
         buffer = self._rest + chunk
         events, start = [], 0
@@ -43,6 +45,15 @@ class EventParser:
             raise RequestError("garbage", f"a line of more than {MAX_EVENT_BYTES} bytes", is_transient=False)
         return events
 
+    def _plain(self, chunk: bytes) -> list[str] | None:
+        """The events of a chunk of whole `data` lines, as nearly every one is; None where it is more."""
+        if self._rest or self._data or b"\r" in chunk or not chunk.endswith(b"\n\n"):
+            return None
+        blocks = chunk[:-2].split(b"\n\n")
+        if not all(block.startswith(b"data: ") and b"\n" not in block for block in blocks):
+            return None
+        return [_decoded(block[6:]) for block in blocks]
+
     def _take(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         if name.removeprefix(b"\xef\xbb\xbf") == b"data":
@@ -50,7 +61,11 @@ class EventParser:
 
     def _finish(self) -> str:
         data, self._data = b"\n".join(self._data), []
-        try:
-            return data.decode()
-        except UnicodeDecodeError as exc:
-            raise RequestError("garbage", f"an event that is not UTF-8: {data[:40]!r}") from exc
+        return _decoded(data)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as exc:
+        raise RequestError("garbage", f"an event that is not UTF-8: {data[:40]!r}") from exc

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bitloom.results import Arrivals, SampleRecord
+from eval_client.event_loop import no_collection
 
 Request = TypeVar("Request")
 
@@ -51,10 +52,11 @@ def arrival_times_s(load: Load, count: int) -> list[float]:
 async def send_all(
     requests: Sequence[Request], send: Callable[[Request], Awaitable[SampleRecord]], load: Load
 ) -> list[SampleRecord]:
-    """Send every request as the load says; records in the order in which they ended."""
-    if load.arrivals == "closed":
-        return await _send_closed(requests, send, load.concurrency)
-    return await _send_open(requests, send, load)
+    """Send every request as the load says, for its times; records in the order in which they ended."""
+    with no_collection():
+        if load.arrivals == "closed":
+            return await _send_closed(requests, send, load.concurrency)
+        return await _send_open(requests, send, load)
 
 
 async def _send_closed(

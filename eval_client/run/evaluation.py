@@ -23,7 +23,14 @@ from bitloom.results import (
 )
 from bitloom.schema import Schema
 from eval_client.config import RunConfig
-from eval_client.endpoint import ChatClient, is_answering, normalise_endpoint, open_session, read_card
+from eval_client.endpoint import (
+    ChatClient,
+    is_answering,
+    normalise_endpoint,
+    open_client,
+    open_session,
+    read_card,
+)
 from eval_client.errors import RunStoppedError
 from eval_client.images import ImageCache
 from eval_client.memory import QUALITY_PERIOD_S, TIMED_PERIOD_S, find_source, sampling, summarise
@@ -58,9 +65,12 @@ async def evaluate(
     start, the endpoint is gone in the middle, or too many requests failed; what there is is kept).
     """
     endpoint = normalise_endpoint(config.endpoint)
-    async with open_session(config.concurrency, key) as session:
+    limits = {"timeout_s": config.timeout_s, "stall_s": config.stall_s}
+    async with (
+        open_session(config.concurrency, key) as session,
+        open_client(session, endpoint, **limits) as client,
+    ):
         card = await read_card(session, endpoint, config.model)
-        client = ChatClient(session, endpoint, timeout_s=config.timeout_s, stall_s=config.stall_s)
         planned = await plan_run(config, card, client)
         prepare_directory(out, planned.plan)
         with Journal(journal_path(out)) as journal:

@@ -80,11 +80,17 @@ async def test_memory_comes_from_the_gateway_where_it_has_the_figure(served: Ser
         "# TYPE bitloom_memory_used_bytes gauge\n"
         'bitloom_memory_used_bytes{variant="other"} 5.0\n'
         'bitloom_memory_used_bytes{variant="fake"} 1.5e+09\n'
+        'bitloom_weight_bytes{variant="fake",component="language"} 2e+06\n'
+        'bitloom_predicted_weight_bytes{variant="fake",component="language"} 1.9e+06\n'
+        'bitloom_loaded_resident_bytes{variant="fake"} 9e+08\n'
     )
     run = await evaluate(served.config(tasks=("caption",)), tmp_path / "run", SilentProgress())
     assert run.memory is not None
     assert run.memory.peak_resident_bytes == 1_500_000_000
     assert "gateway" in run.memory.source
+    language = run.memory.weights["language"]
+    assert (language.loaded_bytes, language.predicted_bytes) == (2_000_000, 1_900_000)
+    assert (run.memory.loaded_resident_bytes, run.memory.loaded_peak_bytes) == (900_000_000, None)
     lines = (tmp_path / "run" / "memory.jsonl").read_text().splitlines()
     assert json.loads(lines[0])["resident_bytes"] == 1_500_000_000
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ import pytest
 from bitloom.errors import EndpointError, InputError
 from bitloom.results import SampleRecord
 from eval_client.config import RunConfig
-from eval_client.endpoint import ChatClient, ChatRequest, open_session
+from eval_client.endpoint import ChatClient, ChatRequest, open_client, open_session
 from eval_client.errors import RequestError, RunStoppedError
 from eval_client.images import EncodedImage
 from eval_client.run.evaluation import evaluate
@@ -39,6 +41,17 @@ FAULTS = {
 REQUEST = ChatRequest("fake", EncodedImage(b"x", "image/png"), "describe", 16)
 
 
+@asynccontextmanager
+async def connected(
+    served: Served, timeout_s: float = 4.0, stall_s: float = 2.0
+) -> AsyncIterator[ChatClient]:
+    async with (
+        open_session(1, None) as session,
+        open_client(session, f"{served.url}/v1", timeout_s=timeout_s, stall_s=stall_s) as client,
+    ):
+        yield client
+
+
 def records(path: Path) -> list[SampleRecord]:
     return [SampleRecord.model_validate_json(line) for line in path.read_text().splitlines()]
 
@@ -46,8 +59,7 @@ def records(path: Path) -> list[SampleRecord]:
 @pytest.mark.parametrize(("fault", "message"), FAULTS.items())
 async def test_every_way_to_fail_has_a_name(served: Served, fault: str, message: str) -> None:
     served.fake.fault = lambda asked: fault
-    async with open_session(1, None) as session:
-        client = ChatClient(session, f"{served.url}/v1", timeout_s=4.0, stall_s=2.0)
+    async with connected(served) as client:
         with pytest.raises(RequestError) as failure:
             await client.stream(REQUEST)
     assert str(failure.value).startswith(message)
@@ -55,8 +67,7 @@ async def test_every_way_to_fail_has_a_name(served: Served, fault: str, message:
 
 async def test_a_role_only_first_chunk_is_not_the_first_token(served: Served) -> None:
     served.fake.answer = lambda asked: "a circle"
-    async with open_session(1, None) as session:
-        client = ChatClient(session, f"{served.url}/v1", timeout_s=4.0, stall_s=2.0)
+    async with connected(served) as client:
         reply = await client.stream(REQUEST)
     assert reply.text == "a circle"
     assert len(reply.chunk_times_s) == 2
@@ -64,21 +75,17 @@ async def test_a_role_only_first_chunk_is_not_the_first_token(served: Served) ->
 
 async def test_only_a_stream_can_stall(served: Served) -> None:
     served.fake.delay_s = 0.8
-    async with open_session(1, None) as session:
-        client = ChatClient(session, f"{served.url}/v1", timeout_s=20.0, stall_s=0.2)
+    async with connected(served, timeout_s=20.0, stall_s=0.2) as client:
         assert (await client.complete(REQUEST)).text == "a large red circle ."
         with pytest.raises(RequestError, match="stalled"):
             await client.stream(REQUEST)
 
 
 async def test_connections_are_used_again(served: Served) -> None:
-    async with open_session(1, None) as session:
-        client = ChatClient(session, f"{served.url}/v1", timeout_s=4.0, stall_s=2.0)
+    async with connected(served) as client:
         for _ in range(3):
             await client.stream(REQUEST)
-        connector = session.connector
-        assert connector is not None
-        assert sum(len(each) for each in connector._conns.values()) == 1
+        assert client.wire.idle_connections == 1
 
 
 async def test_a_failure_that_passes_is_tried_again_and_counted(served: Served, tmp_path: Path) -> None:

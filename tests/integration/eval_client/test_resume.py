@@ -72,7 +72,7 @@ KILLS, MOST_S = 10, 1.2
 @pytest.mark.timeout(1800)
 async def test_killed_at_ten_random_moments(served: Served, tmp_path: Path) -> None:
     """Moments between the first sign of life and well into the run, whatever it is doing then."""
-    served.fake.delay_s = 0.05
+    served.fake.delay_s = 0.1
     served.fake.answer = lambda asked: f"{asked.prompt[-9:]} {asked.image_sha256[:4]}"
     fixed = {"questions": 160, "captions": 160, "retrieval": 160, "shard": 16, "concurrency": 2}
     config = served.config(tasks=("vqa",), **fixed, timed_sequential=16, timed_loaded=64)
