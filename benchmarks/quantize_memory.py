@@ -41,6 +41,8 @@ def main(methods: list[str]) -> int:
             figures[f"{method}: disk copy, MB/s"] = copy_rate(base)
             done = json.loads(run_isolated("benchmarks.quantize_memory", "child", method, str(base)))
             figures[f"{method}: peak resident set, GB"] = done["peak_bytes"] / 1e9
+            figures[f"{method}: before quantizing, GB"] = done["before_bytes"] / 1e9
+            figures[f"{method}: the dry run's estimate beside that, GB"] = done["estimated_bytes"] / 1e9
             figures[f"{method}: seconds"] = done["seconds"]
             figures[f"{method}: throughput, MB/s"] = (stored + done["written_bytes"]) / done["seconds"] / 1e6
             holds = holds and done["peak_bytes"] <= LIMITS_GB[method] * 1e9
@@ -52,6 +54,7 @@ def main(methods: list[str]) -> int:
 def child(method: str, base: str) -> int:
     """Quantize all components to 4 bits; the last line is what it took."""
     from quantize.pipeline import quantize
+    from quantize.preview import preview
 
     document = {
         "name": f"memory-{method}",
@@ -63,14 +66,27 @@ def child(method: str, base: str) -> int:
         "calibration": {"samples": CALIBRATION_SAMPLES},
     }
     work = Path(f"{base}-out")
+    plan = Plan.parse(document, source="benchmark")
+    estimated, before = preview(plan).peak_bytes, peak_rss()
     started = time.monotonic()
-    manifest = quantize(Plan.parse(document, source="benchmark"), work / "variant", store=work / "store")
+    manifest = quantize(plan, work / "variant", store=work / "store")
     seconds = time.monotonic() - started
     written = sum(entry.bytes for entry in manifest.files)
     shutil.rmtree(work)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"peak_bytes": peak, "seconds": seconds, "written_bytes": written}), flush=True)
+    done = {
+        "peak_bytes": peak_rss(),
+        "before_bytes": before,
+        "estimated_bytes": estimated,
+        "seconds": seconds,
+        "written_bytes": written,
+    }
+    print(json.dumps(done), flush=True)
     return 0
+
+
+def peak_rss() -> int:
+    """The largest resident set of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def copy_rate(base: Path) -> float:
