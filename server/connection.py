@@ -81,6 +81,11 @@ class Connection(asyncio.Protocol):
         One timer serves all: it is set anew when it rings too early, and moved only to ring earlier.
         """
         self._deadline = self._loop.time() + seconds
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._deadline == math.inf:
+            return
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadline, self._ring)
         elif self._timer.when() > self._deadline:
@@ -123,6 +128,7 @@ class Connection(asyncio.Protocol):
         if self._fault is not None:
             raise WorkerConnectionLost("the worker closed the connection") from self._fault
         self._waiter = self._loop.create_future()
+        self._arm()  # it may have rung while nobody waited
         try:
             await self._waiter
         finally:
@@ -134,10 +140,10 @@ class Connection(asyncio.Protocol):
 
     def _ring(self) -> None:
         self._timer = None
-        if self._waiter is None or self._waiter.done() or self._deadline == math.inf:
+        if self._waiter is None or self._waiter.done():
             return
         if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._ring)
+            self._arm()
         else:
             self._waiter.set_exception(TimeoutError("the worker was silent"))
 

@@ -43,7 +43,7 @@ class Departure:
 @contextmanager
 def watched(scope: Scope, receive: Receive, gone: Callable[[], None]) -> Iterator[None]:
     """Have `gone` called when the client leaves within the block. Its request must have been read."""
-    departure = scope.get("extensions", {}).get(DEPARTURE)
+    departure = (scope.get("extensions") or {}).get(DEPARTURE)
     if isinstance(departure, Departure):
         departure.add(gone)
         try:

@@ -162,17 +162,16 @@ class WorkerAnswer(Response):
         stream = EventStream()
         is_empty = True
         while not stream.is_done and (data := await answer.piece()):
+            if events := stream.feed(data):
+                if stream.has_content:
+                    is_empty = False
+                    self._tally.content(events.count(b"data:"))
+                events = self._ask.mend(events)
+                if self._ask.passed is not None:
+                    self._ask.passed(events)
+                await self._send_events(events, send, is_last=stream.is_done)
+            # Only now: the time that the client takes is not the worker's.
             answer.expect_within(self._timeouts.idle_s)
-            events = stream.feed(data)
-            if not events:
-                continue
-            if stream.has_content:
-                is_empty = False
-                self._tally.content(events.count(b"data:"))
-            events = self._ask.mend(events)
-            if self._ask.passed is not None:
-                self._ask.passed(events)
-            await self._send_events(events, send, is_last=stream.is_done)
         if not stream.is_done and not stream.has_error:
             raise garbage(self._variant, "its stream ended early")
         if not stream.is_done:

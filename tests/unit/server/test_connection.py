@@ -137,6 +137,12 @@ async def test_silence_is_bounded_and_the_bound_moves() -> None:
             with pytest.raises(TimeoutError):
                 await answer.piece()
         assert pieces == [b"a"] * 6
+        async with client.post("/x", b"{}", "id").within(30) as answer:
+            answer.expect_within(0.05)
+            await asyncio.sleep(0.8)
+            assert await answer.piece() == b"a" * 6
+            with pytest.raises(TimeoutError, match="silent"):
+                await asyncio.wait_for(answer.piece(), 5)
         # The bound was that request's own.
         async with client.post("/x", b"{}", "id") as answer:
             await answer.piece()
