@@ -1,111 +1,170 @@
-"""Packed products on this CPU, by width and rows, beside torch's own kernels and the memory bandwidth.
+"""Packed products on this CPU, by shape, width and rows, beside torch's own kernels and the memory bandwidth.
 
-    python -m benchmarks.cpu_kernel
+    python -m benchmarks.cpu_kernel [--threads N ...]
 
-Every measurement is the best of interleaved rounds, over so many copies of the weights that none is in a
-cache. Bandwidth is that of summing a large array, as much at a time as a product reads; where products seem
-to read faster than that, the machine was too busy to measure it, and the bar does not hold. The last figures
-say from how many rows on the platform's GEMM on unpacked tiles wins: `server/workers/kernels/crossover.py` is
-written from them.
+One row: the seven products of a decoder layer of Llama-3.2-1B, each the best of interleaved rounds, over so
+many copies of the weights that none is in a cache; a layer's time is the sum of theirs. Bandwidth is that of
+summing a large array, a piece at a time; where products seem to read faster than that, the machine was too
+busy to measure it, and the bar does not hold. Many rows: one of those shapes against unpacking for the
+platform's GEMM and torch's own; `server/workers/kernels/crossover.py` is written from them.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from benchmarks.harness import Figures
 from server.workers.kernels import ops
-from server.workers.kernels.library import ISAS, Kernels, kernels
-from server.workers.kernels.linear import multiply
+from server.workers.kernels.library import ISAS, kernels
 from server.workers.kernels.packed import PackedShape, PackedWeight
 
-OUTPUTS, INPUTS, GROUP = 4096, 4096, 64
+GROUP = 64
 WIDTHS = (2, 3, 4, 5, 6, 7, 8)
-CHUNK_BYTES = 16 << 20  # about what a product of one row reads
-COLD_BYTES = 160 << 20  # more than any last-level cache's share
-ROUNDS = 7
-PREFILL_ROWS = (2, 4, 8, 16, 32, 64, 128, 577)
+CHUNK_BYTES = 16 << 20
+COLD_BYTES = 96 << 20  # more than any last-level cache's share
+ROUNDS, PREFILL_ROUNDS = 25, 3
+PREFILL_ROWS = (16, 64, 577)
 MIN_SHARE, MOST_SHARE = 0.6, 1.2
 Timed = Callable[[], object]
+Values = dict[str, float | int | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A weight of a decoder layer [outputs, inputs], and how many of it the layer has."""
+
+    outputs: int
+    inputs: int
+    count: int
+
+
+LAYER = (
+    Product(2048, 2048, 2),  # q, o
+    Product(512, 2048, 2),  # k, v
+    Product(8192, 2048, 2),  # gate, up
+    Product(2048, 8192, 1),  # down
+)
+PREFILL = LAYER[0]
 
 
 def main() -> int:
-    """Measure one row against bandwidth and peers, then many rows against the GEMM."""
+    """Measure one row with each number of threads, then many rows with the most; judge the last one row."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}))
     library = kernels()
     if library is None:
         print("no packed kernels here: nothing to measure")
         return 1
-    figures: dict[str, float | int | str] = {"instruction set": ISAS[library.isa]}
-    figures["threads"] = torch.get_num_threads()
-    seconds = best_seconds({**one_row(), **peers(1), "read": bandwidth_probe()})
-    bandwidth = CHUNK_BYTES / seconds.pop("read")
+    ops.operators()
+    figures: Values = {"instruction set": ISAS[library.isa]}
+    bars: dict[str, bool] = {}
+    with torch.inference_mode():
+        for threads in parser.parse_args().threads:
+            torch.set_num_threads(threads)
+            found, bars = one_row()
+            figures |= {f"{threads} threads, {name}": value for name, value in found.items()}
+        found, prefill_bar = many_rows()
+    figures |= found
+    bars |= prefill_bar
+    missed = [name for name, holds in bars.items() if not holds]
+    bar = "; ".join(bars) + (f" (missed: {'; '.join(missed)})" if missed else "")
+    return Figures("cpu_kernel", figures, bar, not missed).close()
+
+
+def one_row() -> tuple[Values, dict[str, bool]]:
+    """Times of one bfloat16 row through a layer by contender, and what they must come to."""
+    figures: Values = {}
+    layer: dict[str, float] = {}
+    bandwidth = 0.0
+    for product in LAYER:
+        seconds = best_seconds({**packed(product), **peers(product), "read": bandwidth_probe()}, ROUNDS)
+        bandwidth = max(bandwidth, CHUNK_BYTES / seconds.pop("read"))
+        for name, value in seconds.items():
+            layer[name] = layer.get(name, 0.0) + product.count * value
+            figures[f"{product.outputs}x{product.inputs}, {name}: ms"] = value * 1e3
+    figures |= {f"layer, {name}: ms": value * 1e3 for name, value in layer.items()}
     figures["bandwidth, GB/s"] = bandwidth / 1e9
-    for name, value in seconds.items():
-        figures[f"1 row, {name}: ms"] = value * 1e3
-    shares = {bits: resident(bits) / seconds[f"{bits} bits"] / bandwidth for bits in WIDTHS}
-    figures |= {f"1 row, {bits} bits: share of bandwidth": share for bits, share in shares.items()}
-    figures |= many_rows(library)
-    slower = seconds["3 bits"] / seconds["4 bits"]
-    figures["1 row, 3 bits / 4 bits: time"] = slower
-    bar = f"one row of 4 bits at {MIN_SHARE:.0%} of bandwidth, 3 bits not slower than 4"
-    return Figures("cpu_kernel", figures, bar, MIN_SHARE <= shares[4] <= MOST_SHARE and slower <= 1.0).close()
+    for name, value in layer.items():
+        if name.split(" ")[0].isdigit():
+            figures[f"layer, {name}: share of bandwidth"] = layer_bytes(int(name[0])) / value / bandwidth
+    dense = layer["torch bfloat16"]
+    share = layer_bytes(4) / layer["4 bits"] / bandwidth
+    bars = {
+        f"4 bits at {MIN_SHARE:.0%} of bandwidth": MIN_SHARE <= share <= MOST_SHARE,
+        "3 bits not slower than 4": layer["3 bits"] <= layer["4 bits"],
+        "4 bits 2.0 x bfloat16": dense >= 2.0 * layer["4 bits"],
+        "8 bits 1.4 x bfloat16": dense >= 1.4 * layer["8 bits"],
+    }
+    return figures, bars
 
 
-def random_weight(bits: int) -> PackedWeight:
-    """Random integers of a width in the kernels' layout, with scales of one group in 64."""
-    packed = torch.randint(0, 256, (OUTPUTS * INPUTS * bits // 8,), dtype=torch.uint8)
-    scales = torch.rand(OUTPUTS // 16, INPUTS // GROUP, 16).bfloat16()
-    return PackedWeight(packed, scales, None, PackedShape(bits, GROUP, OUTPUTS, INPUTS))
+def random_weight(bits: int, product: Product) -> PackedWeight:
+    """Random integers of a width in the kernels' layout."""
+    packed = torch.randint(0, 256, (product.outputs * product.inputs * bits // 8,), dtype=torch.uint8)
+    scales = torch.rand(product.outputs // 16, product.inputs // GROUP, 16).bfloat16()
+    return PackedWeight(packed, scales, None, PackedShape(bits, GROUP, product.outputs, product.inputs))
 
 
-def resident(bits: int) -> int:
-    """Bytes that a product of one row reads."""
-    return OUTPUTS * INPUTS * bits // 8 + 2 * OUTPUTS * INPUTS // GROUP
+def layer_bytes(bits: int) -> int:
+    """Bytes that one row through the layer reads."""
+    weights = sum(product.count * product.outputs * product.inputs for product in LAYER)
+    return weights * bits // 8 + 2 * weights // GROUP
 
 
-def one_row() -> dict[str, Timed]:
+def multiply(x: Tensor, weight: PackedWeight, int8: bool) -> Tensor:
+    """The operator, with or without rounding activations to 8 bits."""
+    shape = weight.shape
+    y: Tensor = torch.ops.bitloom.packed_linear(
+        x,
+        weight.packed,
+        weight.scales,
+        None,
+        shape.bits,
+        shape.group,
+        shape.outputs,
+        shape.inputs,
+        None,
+        int8,
+    )
+    return y
+
+
+def packed(product: Product) -> dict[str, Timed]:
     """A product of one bfloat16 row at each width, every call on the next of enough copies."""
-    x = torch.randn(1, INPUTS).bfloat16()
+    x = torch.randn(1, product.inputs).bfloat16()
     calls: dict[str, Timed] = {}
     for bits in WIDTHS:
-        weight = random_weight(bits)
-        calls[f"{bits} bits"] = over(copies(weight), x)
+        weight = random_weight(bits, product)
+        count = -(-COLD_BYTES // weight.packed.numel())
+        copies = [
+            PackedWeight(weight.packed.clone(), weight.scales, None, weight.shape) for _ in range(count)
+        ]
+        for int8 in (False, True) if bits in (3, 4, 8) else (False,):
+            turn = itertools.cycle(copies)
+            name = f"{bits} bits, 8-bit activations" if int8 else f"{bits} bits"
+            calls[name] = lambda x=x, turn=turn, int8=int8: multiply(x, next(turn), int8)  # type: ignore[misc]
     return calls
 
 
-def copies(weight: PackedWeight) -> list[PackedWeight]:
-    """The weight and as many copies as make its bytes cold."""
-    count = -(-COLD_BYTES // weight.packed.numel())
-    return [PackedWeight(weight.packed.clone(), weight.scales, None, weight.shape) for _ in range(count)]
-
-
-def over(weights: Iterable[PackedWeight], x: Tensor) -> Timed:
-    """A call that multiplies by the next weight each time."""
-    turn: Iterator[PackedWeight] = itertools.cycle(weights)
-    return lambda: multiply(x, next(turn), None)
-
-
-def peers(rows: int) -> dict[str, Timed]:
-    """torch's own products of the same shape: float32, bfloat16, and 4 bits where this build has it."""
-    x, dense = torch.randn(rows, INPUTS), torch.randn(OUTPUTS, INPUTS)
-    many = itertools.cycle([dense.clone() for _ in range(4)])
-    many_half = itertools.cycle([dense.bfloat16() for _ in range(6)])
-    half = x.bfloat16()
-    calls: dict[str, Timed] = {
-        "torch float32": lambda: torch.nn.functional.linear(x, next(many)),
-        "torch bfloat16": lambda: torch.nn.functional.linear(half, next(many_half)),
-    }
+def peers(product: Product) -> dict[str, Timed]:
+    """torch's own products of one row of the same shape: bfloat16, and 4 bits where this build has it."""
+    half = torch.randn(1, product.inputs).bfloat16()
+    dense = torch.randn(product.outputs, product.inputs).bfloat16()
+    many = itertools.cycle([dense.clone() for _ in range(-(-COLD_BYTES // dense.nbytes))])
+    calls: dict[str, Timed] = {"torch bfloat16": lambda: torch.nn.functional.linear(half, next(many))}
     try:
-        integers = torch.randint(0, 16, (OUTPUTS, INPUTS), dtype=torch.int32)
+        integers = torch.randint(0, 16, (product.outputs, product.inputs), dtype=torch.int32)
         packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(integers, 1)
-        scales = torch.rand(INPUTS // GROUP, OUTPUTS, 2).bfloat16()
-        stock = itertools.cycle([packed.clone() for _ in range(COLD_BYTES // packed.nbytes + 1)])
+        scales = torch.rand(product.inputs // GROUP, product.outputs, 2).bfloat16()
+        stock = itertools.cycle([packed.clone() for _ in range(-(-COLD_BYTES // packed.nbytes))])
         torch.ops.aten._weight_int4pack_mm_for_cpu(half, packed, GROUP, scales)
     except (RuntimeError, AttributeError) as exc:
         print(f"torch's int4pack is not to be had here: {exc}")
@@ -123,38 +182,55 @@ def bandwidth_probe() -> Timed:
     return lambda: next(turn).sum()
 
 
-def many_rows(library: Kernels) -> dict[str, float | int | str]:
-    """Our kernel against unpacking for the GEMM, and torch's bfloat16, for a growing number of rows."""
-    figures: dict[str, float | int | str] = {}
-    weight = random_weight(4)
-    described = ops.c_weight(weight.packed, weight.scales, None, None, 4, GROUP, OUTPUTS, INPUTS)
-    crossing: int | str = "never"
+def many_rows() -> tuple[Values, dict[str, bool]]:
+    """The ways of many rows through one shape, and what 8-bit activations must come to at the most rows."""
+    figures: Values = {}
+    seconds: Mapping[str, float] = {}
+    weight, wide = random_weight(4, PREFILL), random_weight(8, PREFILL)
+    dense = torch.randn(PREFILL.outputs, PREFILL.inputs)
     for rows in PREFILL_ROWS:
-        x = torch.randn(rows, INPUTS).bfloat16()
-        y = torch.empty(rows, OUTPUTS, dtype=torch.bfloat16)
-
-        def by_kernel(x: Tensor = x, y: Tensor = y, rows: int = rows) -> None:
-            library.library.bl_linear(
-                described, x.data_ptr(), INPUTS, rows, y.data_ptr(), OUTPUTS, 1, 0, library.isa,
-                torch.get_num_threads(),
-            )  # fmt: skip
-
-        def by_gemm(x: Tensor = x, y: Tensor = y) -> None:
-            ops._by_gemm(library, described, x, None, y)
-
-        seconds = best_seconds({"kernel": by_kernel, "GEMM": by_gemm}, rounds=3)
-        figures |= {f"{rows} rows, 4 bits, {name}: ms": value * 1e3 for name, value in seconds.items()}
-        if crossing == "never" and seconds["GEMM"] < seconds["kernel"]:
-            crossing = rows
-    figures["rows from which the GEMM wins"] = crossing
-    return figures
+        x = torch.randn(rows, PREFILL.inputs)
+        seconds = best_seconds(ways(x, weight, wide, dense), PREFILL_ROUNDS)
+        figures |= {f"{rows} rows, {name}: ms": value * 1e3 for name, value in seconds.items()}
+    gain = seconds["torch bfloat16"] / seconds["8 bits, 8-bit activations"]
+    return figures, {f"W8A8 1.3 x bfloat16 at {PREFILL_ROWS[-1]} rows": gain >= 1.3}
 
 
-def best_seconds(calls: dict[str, Timed], rounds: int = ROUNDS) -> dict[str, float]:
-    """Shortest time of each call over interleaved rounds, after one that does not count."""
+def ways(x: Tensor, weight: PackedWeight, wide: PackedWeight, dense: Tensor) -> dict[str, Timed]:
+    """Each way to multiply rows by a weight of 4 bits, 8 bits or none; `x`, `dense` float32."""
+    library = kernels()
+    assert library is not None
+    half, dense_half = x.bfloat16(), dense.bfloat16()
+    integers, stock = x.to(torch.int8), dense.to(torch.int8)
+    shape = weight.shape
+    described = ops.c_weight(
+        weight.packed, weight.scales, None, None, shape.bits, shape.group, shape.outputs, shape.inputs
+    )
+    y = torch.empty(x.shape[0], shape.outputs, dtype=torch.bfloat16)
+    calls: dict[str, Timed] = {
+        "4 bits": lambda: multiply(half, weight, False),
+        "4 bits, float32": lambda: multiply(x, weight, False),
+        "4 bits, 8-bit activations": lambda: multiply(half, weight, True),
+        "4 bits unpacked for the GEMM": lambda: ops._by_gemm(library, described, half, None, y),
+        "8 bits, 8-bit activations": lambda: multiply(half, wide, True),
+        "torch float32": lambda: torch.nn.functional.linear(x, dense),
+        "torch bfloat16": lambda: torch.nn.functional.linear(half, dense_half),
+    }
+    if x.shape[0] > 16:  # _int_mm takes no fewer rows
+        calls["torch _int_mm, without rounding"] = lambda: torch._int_mm(integers, stock.t())
+    return calls
+
+
+def best_seconds(calls: Mapping[str, Timed], rounds: int) -> dict[str, float]:
+    """Shortest time of each call over interleaved rounds, after one that does not count.
+
+    Rounds begin with another call each: what runs after a large read finds Python itself cold.
+    """
     best = dict.fromkeys(calls, float("inf"))
     for turn in range(rounds + 1):
-        for name, call in calls.items():
+        names = list(calls)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            call = calls[name]
             started = time.perf_counter()
             call()
             if turn:

@@ -25,7 +25,7 @@ COMPILERS = ("c++", "g++", "clang++")
 COMPILE_TIMEOUT_S = 900  # a few seconds are usual; a machine may be very busy
 # Contraction is off so that every instruction set rounds alike.
 FLAGS: tuple[str, ...] = (
-    *("-std=c++17", "-O2", "-ftree-vectorize", "-fPIC", "-fvisibility=hidden"),
+    *("-std=c++17", "-O2", "-ftree-vectorize", "-fvect-cost-model", "-fPIC", "-fvisibility=hidden"),
     *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"),
 )
 # The flags each unit is compiled with on x86-64; elsewhere its kernels are left out.

@@ -1,23 +1,40 @@
-"""From how many rows on the platform's GEMM on unpacked tiles beats the packed kernel: measured, not guessed.
+"""Which product serves how many rows: the packed kernel, or unpacking for the platform's GEMM. Measured once.
 
-`python -m benchmarks.cpu_kernel` measures it anew (figures in docs/kernel.md).
+Provenance: AMD EPYC 7003 (Zen 3: AVX2, no AVX-512), torch 2.13, `python -m benchmarks.cpu_kernel`; figures
+in docs/kernel.md. There no stock kernel was faster at any shape or number of rows, so none is called: torch's
+int4pack takes 1.8 times as long at one row, its int8 product (`_int_mm`) and bfloat16 GEMM some ten times
+ours at 577 rows. On AVX-512 the rows are a guess on the safe side; the benchmark says there what to enter.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
-# (instruction set, activations): rows
-_ROWS: dict[tuple[str, torch.dtype], int] = {
-    ("portable", torch.float32): 2,
-    ("portable", torch.bfloat16): 2,
-    ("avx2", torch.float32): 64,  # two passes: half of bfloat16's
-    ("avx2", torch.bfloat16): 128,
-    ("avx512", torch.float32): 64,  # not measured: no such machine was at hand
-    ("avx512", torch.bfloat16): 128,
+Activations = Literal["float32", "bfloat16", "int8"]
+
+# (instruction set, activations): rows from which the GEMM is faster; None: never
+_ROWS: dict[tuple[str, Activations], int | None] = {
+    ("portable", "float32"): 2,
+    ("portable", "bfloat16"): 2,
+    ("portable", "int8"): None,  # the GEMM would not round activations as was asked for
+    ("avx2", "float32"): 32,  # a float32 row is two rows of integers
+    ("avx2", "bfloat16"): None,
+    ("avx2", "int8"): None,
+    ("avx512", "float32"): 64,  # not measured: no such machine was at hand
+    ("avx512", "bfloat16"): 128,  # not measured
+    ("avx512", "int8"): None,
 }
 
 
-def rows_for_gemm(isa: str, activations: torch.dtype) -> int:
-    """Rows of activations from which unpacking tiles for the platform's GEMM is faster."""
-    return _ROWS[isa, activations]
+def by_gemm(isa: str, activations: Activations, rows: int) -> bool:
+    """Whether unpacking the weights for the platform's GEMM is the faster way for so many rows."""
+    least = _ROWS[isa, activations]
+    return least is not None and rows >= least
+
+
+def gemm_type(x: torch.Tensor) -> torch.dtype:
+    """The type the GEMM computes in: bfloat16 where the machine multiplies it (AVX-512 BF16, AMX)."""
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native and x.dtype is torch.bfloat16 else torch.float32

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 ISAS = ("portable", "avx2", "avx512")
 CHOICE_VARIABLE = "BITLOOM_KERNELS"
+ACTIVATIONS_VARIABLE = "BITLOOM_KERNEL_ACTIVATIONS"
 FLOAT32, BFLOAT16 = 0, 1
 EXACT, INT8 = 0, 1
 GROUPS = (32, 64, 128)
@@ -88,6 +89,15 @@ def kernels() -> Kernels | None:
     return Kernels(library, _trusted_isa(library, wanted))
 
 
+@functools.cache
+def rounds_activations() -> bool:
+    """Whether products round activations to 8 bits a group: BITLOOM_KERNEL_ACTIVATIONS, `exact` or `int8`."""
+    choice = os.environ.get(ACTIVATIONS_VARIABLE) or "exact"
+    if choice not in ("exact", "int8"):
+        raise ValueError(f"{ACTIVATIONS_VARIABLE}={choice}: one of exact, int8")
+    return choice == "int8"
+
+
 def load(path: Path) -> ctypes.CDLL:
     """Open the library and declare its functions."""
     library = ctypes.CDLL(str(path))
@@ -98,7 +108,7 @@ def load(path: Path) -> ctypes.CDLL:
     library.bl_packed_bytes.restype = c_int64
     library.bl_scale_count.argtypes = [c_int, c_int64, c_int64]
     library.bl_scale_count.restype = c_int64
-    library.bl_repack.argtypes = [c_void_p, c_int64, c_int, c_int64, c_int64, c_void_p, c_int64]
+    library.bl_repack.argtypes = [c_void_p, c_int64, c_int, c_int64, c_int64, c_void_p, c_int64, c_int]
     integers = (c_int, c_int, c_int, c_int)
     library.bl_linear.argtypes = [weight, c_void_p, c_int64, c_int64, c_void_p, c_int64, *integers]
     library.bl_dequantize.argtypes = [weight, c_int64, c_int64, c_void_p, c_int, c_int]

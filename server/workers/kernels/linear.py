@@ -5,12 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from server.workers.kernels.library import rounds_activations
 from server.workers.kernels.ops import operators
 from server.workers.kernels.packed import PackedShape, PackedWeight
 
 
 def multiply(x: Tensor, weight: PackedWeight, bias: Tensor | None) -> Tensor:
-    """x [..., in] -> [..., out] of the same type; bias float32 [out]. Rounds as `ops.packed_linear` says."""
+    """x [..., in] -> [..., out] of the same type; bias float32 [out].
+
+    Activations are rounded to 8 bits a group where BITLOOM_KERNEL_ACTIVATIONS asks for it, else not.
+    """
     operators()
     shape = weight.shape
     y: Tensor = torch.ops.bitloom.packed_linear(
@@ -23,7 +27,7 @@ def multiply(x: Tensor, weight: PackedWeight, bias: Tensor | None) -> Tensor:
         shape.outputs,
         shape.inputs,
         bias,
-        False,
+        rounds_activations(),
     )
     return y
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from server.workers.kernels.crossover import rows_for_gemm
+from server.workers.kernels.crossover import Activations, by_gemm, gemm_type
 from server.workers.kernels.library import (
     BFLOAT16,
     EXACT,
@@ -74,7 +74,7 @@ def packed_linear(
         flat = flat.contiguous()
     rows = flat.shape[0]
     y = x.new_empty(rows, outputs)
-    if not int8 and rows >= rows_for_gemm(ISAS[library.isa], x.dtype):
+    if by_gemm(ISAS[library.isa], _activations(x, int8), rows):
         _by_gemm(library, weight, flat, bias, y)
         return y.view(*x.shape[:-1], outputs)
     kind = BFLOAT16 if x.dtype is torch.bfloat16 else FLOAT32
@@ -156,15 +156,21 @@ def _library() -> Kernels:
     return library
 
 
+def _activations(x: Tensor, int8: bool) -> Activations:
+    if int8:
+        return "int8"
+    return "bfloat16" if x.dtype is torch.bfloat16 else "float32"
+
+
 def _by_gemm(library: Kernels, weight: CWeight, x: Tensor, bias: Tensor | None, y: Tensor) -> None:
-    """y = x W^T + bias with a few outputs' weights dense at a time, in float32."""
-    wide = x.float()
+    """y = x W^T + bias with a few outputs' weights dense at a time, in `gemm_type`."""
+    wide = x.to(gemm_type(x))
     step = max(TILE, DENSE_BYTES // (4 * weight.inputs) // TILE * TILE)
     dense = torch.empty(min(step, weight.outputs), weight.inputs, dtype=torch.float32)
     for first in range(0, weight.outputs, step):
         part = dense[: min(step, weight.outputs - first)]
         _dequantize(library, weight, first, part)
-        product = wide @ part.t()
+        product = (wide @ part.to(wide.dtype).t()).float()
         if bias is not None:
             product += bias[first : first + part.shape[0]]
         y[:, first : first + part.shape[0]] = product

@@ -74,7 +74,14 @@ def repack(words: Tensor, scales: Tensor, zero_points: Tensor | None, bits: int,
     packed = torch.empty(library.packed_bytes(bits, outputs, inputs), dtype=torch.uint8)
     library.check(
         library.library.bl_repack(
-            words.data_ptr(), words.shape[1], bits, outputs, inputs, packed.data_ptr(), packed.numel()
+            words.data_ptr(),
+            words.shape[1],
+            bits,
+            outputs,
+            inputs,
+            packed.data_ptr(),
+            packed.numel(),
+            torch.get_num_threads(),
         )
     )
     zeros = None if zero_points is None else _tiled_zero_points(zero_points, bits, outputs, groups)

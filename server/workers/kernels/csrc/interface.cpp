@@ -1,6 +1,8 @@
 // The C interface: everything is checked here, then tiles are shared among threads.
 #include "kernels.h"
 
+#include <string.h>
+
 #include <memory>
 #include <new>
 
@@ -13,6 +15,7 @@ using namespace bitloom;
 namespace {
 
 constexpr int64_t kMostFeatures = int64_t{1} << 24;  // keeps every product of sizes far from 2^63
+constexpr int kMostThreads = 4096;
 
 const Kernels *kernels_for(int isa) {
     if (isa < 0 || isa > bl_best_isa()) return nullptr;
@@ -63,31 +66,32 @@ struct LinearJob {
     Weights weights;
     Activations x;
     Output y;
+    uint8_t *scratch;
+    int64_t scratch_bytes;  // of each worker
 };
 
-void linear_tile(void *context, int64_t tile) {
+void linear_tile(void *context, int64_t tile, int worker) {
     const LinearJob &job = *static_cast<const LinearJob *>(context);
-    job.kernels->tile(job.weights, job.x, tile, job.y);
+    uint8_t *scratch = job.scratch ? job.scratch + worker * job.scratch_bytes : nullptr;
+    job.kernels->tile(job.weights, job.x, tile, job.y, scratch);
 }
 
 struct PrepareJob {
     const Kernels *kernels;
     const Weights *weights;
-    const char *x;
-    int64_t row_bytes, inputs;
-    int passes;
-    bool is_bf16, to_int8;
-    int16_t *values;
-    float *scales;
-    int32_t *sums;
+    Row first;
+    int64_t x_row_bytes, row_bytes;
 };
 
-void prepare_row(void *context, int64_t row) {
+void prepare_row(void *context, int64_t index, int) {
     const PrepareJob &job = *static_cast<const PrepareJob *>(context);
-    const int64_t spans = job.weights->spans;
-    job.kernels->prepare(job.x + row * job.row_bytes, job.is_bf16, job.inputs, *job.weights, job.passes,
-                         job.to_int8, job.values + row * job.passes * job.weights->blocks * kBlock,
-                         job.scales + row * spans, job.sums + row * job.passes * spans);
+    Row row = job.first;
+    const int64_t at = index * row.passes;
+    row.x = static_cast<const char *>(row.x) + index * job.x_row_bytes;
+    row.values += at * job.row_bytes;
+    row.scales += at * job.weights->spans;
+    row.sums += at * job.weights->spans;
+    job.kernels->prepare(row, *job.weights);
 }
 
 struct DenseJob {
@@ -97,7 +101,7 @@ struct DenseJob {
     float *dense;
 };
 
-void dense_tile(void *context, int64_t index) {
+void dense_tile(void *context, int64_t index, int) {
     const DenseJob &job = *static_cast<const DenseJob *>(context);
     const int64_t columns = job.weights.blocks * kBlock, left = job.count - index * kTile;
     float *out = job.dense + index * kTile * job.inputs;
@@ -109,28 +113,41 @@ void dense_tile(void *context, int64_t index) {
         for (int64_t k = 0; k < job.inputs; ++k) out[o * job.inputs + k] = whole[o * columns + k];
 }
 
-uint32_t stream_value(const uint32_t *row, int bits, int64_t k) {
-    const int64_t bit = k * bits;
-    const int offset = static_cast<int>(bit % 32);
-    uint64_t both = row[bit / 32];
-    if (offset + bits > 32) both |= static_cast<uint64_t>(row[bit / 32 + 1]) << 32;
-    return static_cast<uint32_t>(both >> offset) & ((1u << bits) - 1);
+struct RepackJob {
+    const uint32_t *stream;
+    int64_t words, outputs, inputs, blocks;
+    int bits;
+    uint8_t *packed;
+};
+
+// Put the values of a block of one output in place; `words` is where the block begins, `count` values are left.
+void repack_block(const uint32_t *words, int64_t count, int bits, int64_t output, uint8_t *block) {
+    for (int64_t k = 0; k < kBlock && k < count; ++k) {
+        const int64_t bit = k * bits, offset = bit % 32;
+        uint64_t both = words[bit / 32];
+        if (offset + bits > 32) both |= static_cast<uint64_t>(words[bit / 32 + 1]) << 32;
+        const uint32_t value = static_cast<uint32_t>(both >> offset) & ((1u << bits) - 1);
+        const int t = static_cast<int>(k / 4);
+        uint8_t *lane = block + 4 * output + k % 4;
+        for (int i = 0; i < bits; ++i) {
+            const Piece piece = piece_of(bits, t, i);
+            const uint32_t part = (value >> piece.to) & ((1u << piece.length) - 1);
+            uint8_t &byte = lane[piece.vector * kVectorBytes];
+            byte = static_cast<uint8_t>(byte | (part << piece.from));
+            if (piece.to + piece.length == bits) break;
+        }
+    }
 }
 
-void repack_block(const uint32_t *const *rows, int bits, int64_t inputs, int64_t block, uint16_t *words) {
-    for (int lane = 0; lane < 2 * kTile; ++lane) {
-        if (!rows[lane / 2]) continue;
-        for (int t = 0; t < kFields; ++t) {
-            const int64_t k = block * kBlock + 2 * t + lane % 2;
-            if (k >= inputs) break;
-            const uint32_t value = stream_value(rows[lane / 2], bits, k);
-            for (int i = 0; i < piece_count(bits, t); ++i) {
-                const Piece piece = piece_of(bits, t, i);
-                const uint32_t part = (value >> piece.to) & ((1u << piece.length) - 1);
-                uint16_t &word = words[piece.word * 2 * kTile + lane];
-                word = static_cast<uint16_t>(word | (part << piece.from));
-            }
-        }
+void repack_tile(void *context, int64_t tile, int) {
+    const RepackJob &job = *static_cast<const RepackJob *>(context);
+    const int64_t block_bytes = job.bits * kVectorBytes;
+    uint8_t *target = job.packed + tile * job.blocks * block_bytes;
+    memset(target, 0, static_cast<size_t>(job.blocks * block_bytes));
+    for (int64_t o = 0; o < kTile && tile * kTile + o < job.outputs; ++o) {
+        const uint32_t *row = job.stream + (tile * kTile + o) * job.words;
+        for (int64_t b = 0; b < job.blocks; ++b)
+            repack_block(row + b * job.bits, job.inputs - b * kBlock, job.bits, o, target + b * block_bytes);
     }
 }
 
@@ -155,7 +172,7 @@ const char *bl_message(int code) {
         case BL_BAD_BITS: return "widths are 2..8 bits";
         case BL_BAD_GROUP: return "groups are 32, 64, 128 (dividing the inputs) or 0 for the whole row";
         case BL_BAD_SHAPE: return "shapes are 1..2^24 outputs and inputs, and strides at least as long as a row";
-        case BL_BAD_THREADS: return "at least one thread is needed";
+        case BL_BAD_THREADS: return "between one thread and 4096 are needed";
         case BL_BAD_ISA: return "this machine, or this build, lacks the instruction set";
         case BL_BAD_TYPE: return "activations are float32 or bfloat16";
         case BL_MISALIGNED: return "a tensor is not aligned to its numbers";
@@ -176,23 +193,15 @@ int64_t bl_scale_count(int group, int64_t outputs, int64_t inputs) {
 }
 
 int bl_repack(const uint32_t *stream, int64_t words, int bits, int64_t outputs, int64_t inputs, uint8_t *packed,
-              int64_t packed_bytes) {
+              int64_t packed_bytes, int threads) {
     if (bits < 2 || bits > 8) return BL_BAD_BITS;
     if (!takes_shape(outputs, inputs)) return BL_BAD_SHAPE;
+    if (threads < 1 || threads > kMostThreads) return BL_BAD_THREADS;
     if (words != (inputs * bits + 31) / 32 || packed_bytes != bl_packed_bytes(bits, outputs, inputs))
         return BL_BAD_SIZE;
     if (reinterpret_cast<uintptr_t>(stream) % alignof(uint32_t)) return BL_MISALIGNED;
-    if (reinterpret_cast<uintptr_t>(packed) % alignof(uint16_t)) return BL_MISALIGNED;
-    const int64_t blocks = padded(inputs, kBlock) / kBlock;
-    uint16_t *target = reinterpret_cast<uint16_t *>(packed);
-    for (int64_t i = 0; i < packed_bytes / 2; ++i) target[i] = 0;
-    for (int64_t tile = 0; tile * kTile < outputs; ++tile) {
-        const uint32_t *rows[kTile];
-        for (int64_t o = 0; o < kTile; ++o)
-            rows[o] = tile * kTile + o < outputs ? stream + (tile * kTile + o) * words : nullptr;
-        for (int64_t block = 0; block < blocks; ++block)
-            repack_block(rows, bits, inputs, block, target + (tile * blocks + block) * bits * 2 * kTile);
-    }
+    RepackJob job{stream, words, outputs, inputs, padded(inputs, kBlock) / kBlock, bits, packed};
+    for_each(padded(outputs, kTile) / kTile, threads, repack_tile, &job);
     return BL_OK;
 }
 
@@ -201,8 +210,8 @@ int bl_linear(const bl_weight *weight, const void *x, int64_t x_stride, int64_t 
     if (const int wrong = check(weight)) return wrong;
     if (type != BL_FLOAT32 && type != BL_BFLOAT16) return BL_BAD_TYPE;
     if (mode != BL_EXACT && mode != BL_INT8) return BL_BAD_TYPE;
-    if (threads < 1) return BL_BAD_THREADS;
-    const bool is_bf16 = type == BL_BFLOAT16;
+    if (threads < 1 || threads > kMostThreads) return BL_BAD_THREADS;
+    const bool is_bf16 = type == BL_BFLOAT16, to_int8 = mode == BL_INT8;
     if (rows < 0 || rows > kMostFeatures || x_stride < weight->inputs || y_stride < weight->outputs)
         return BL_BAD_SHAPE;
     const uintptr_t alignment = is_bf16 ? alignof(uint16_t) : alignof(float);
@@ -212,23 +221,28 @@ int bl_linear(const bl_weight *weight, const void *x, int64_t x_stride, int64_t 
     if (!kernels) return BL_BAD_ISA;
     if (rows == 0) return BL_OK;
     const Weights weights = weights_of(*weight);
-    const int passes = is_bf16 || mode == BL_INT8 ? 1 : 2;
-    const int64_t columns = weights.blocks * kBlock;
-    const std::unique_ptr<int16_t[]> values(new (std::nothrow) int16_t[rows * passes * columns]);
-    const std::unique_ptr<float[]> scales(new (std::nothrow) float[rows * weights.spans]);
-    const std::unique_ptr<int32_t[]> sums(new (std::nothrow) int32_t[rows * passes * weights.spans]);
-    if (!values || !scales || !sums) return BL_NO_MEMORY;
-    PrepareJob preparing{kernels, &weights, static_cast<const char *>(x), x_stride * (is_bf16 ? 2 : 4),
-                         weight->inputs, passes, is_bf16, mode == BL_INT8, values.get(), scales.get(), sums.get()};
+    const int passes = is_bf16 || to_int8 ? 1 : 2;
+    const Format format = kernels->format(weights.bits, to_int8);
+    const int64_t columns = weights.blocks * kBlock, integer_rows = rows * passes;
+    const int64_t row_bytes = columns * bytes_each(format);
+    const int64_t scratch_bytes = integer_rows >= kMostRows && weights.bits < 8 ? kTile * columns : 0;
+    const std::unique_ptr<uint8_t[]> values(new (std::nothrow) uint8_t[integer_rows * row_bytes]);
+    const std::unique_ptr<float[]> scales(new (std::nothrow) float[integer_rows * weights.spans]);
+    const std::unique_ptr<int32_t[]> sums(new (std::nothrow) int32_t[integer_rows * weights.spans]);
+    const std::unique_ptr<uint8_t[]> scratch(new (std::nothrow) uint8_t[threads * scratch_bytes]);
+    if (!values || !scales || !sums || !scratch) return BL_NO_MEMORY;
+    const Row first{x, weight->inputs, values.get(), scales.get(), sums.get(), is_bf16, to_int8, passes, format};
+    PrepareJob preparing{kernels, &weights, first, x_stride * (is_bf16 ? 2 : 4), row_bytes};
     for_each(rows, rows < 8 ? 1 : threads, prepare_row, &preparing);
-    LinearJob job{kernels, weights, {values.get(), scales.get(), sums.get(), rows, passes}, {y, y_stride, is_bf16}};
+    LinearJob job{kernels, weights, {values.get(), scales.get(), sums.get(), integer_rows, passes, format},
+                  {y, y_stride, is_bf16}, scratch_bytes ? scratch.get() : nullptr, scratch_bytes};
     for_each(padded(weight->outputs, kTile) / kTile, threads, linear_tile, &job);
     return BL_OK;
 }
 
 int bl_dequantize(const bl_weight *weight, int64_t first, int64_t count, float *dense, int isa, int threads) {
     if (const int wrong = check(weight)) return wrong;
-    if (threads < 1) return BL_BAD_THREADS;
+    if (threads < 1 || threads > kMostThreads) return BL_BAD_THREADS;
     if (first < 0 || first % kTile || count < 0 || first + count > weight->outputs) return BL_BAD_SHAPE;
     if (reinterpret_cast<uintptr_t>(dense) % alignof(float)) return BL_MISALIGNED;
     const Kernels *kernels = kernels_for(isa);

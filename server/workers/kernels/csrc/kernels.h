@@ -49,7 +49,7 @@ BL_EXPORT int64_t bl_packed_bytes(int bits, int64_t outputs, int64_t inputs);
 BL_EXPORT int64_t bl_scale_count(int group, int64_t outputs, int64_t inputs);
 // Repack a dense bit stream a row (compressed-tensors' pack-quantized) of `words` 32-bit words a row.
 BL_EXPORT int bl_repack(const uint32_t *stream, int64_t words, int bits, int64_t outputs, int64_t inputs,
-              uint8_t *packed, int64_t packed_bytes);
+              uint8_t *packed, int64_t packed_bytes, int threads);
 // y[rows, outputs] = x[rows, inputs] W^T + bias.
 BL_EXPORT int bl_linear(const bl_weight *weight, const void *x, int64_t x_stride, int64_t rows, void *y,
               int64_t y_stride, int type, int mode, int isa, int threads);

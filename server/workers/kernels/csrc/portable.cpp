@@ -5,78 +5,84 @@ namespace bitloom {
 namespace {
 
 struct Portable {
-    static constexpr int kHalves = 1;
-    static constexpr int kRows = 4;
-    static constexpr bool kUnrolled = false;
-    struct Words { uint16_t at[32]; };
-    struct Sums { int32_t at[16]; };
-    struct Floats { float at[16]; };
+    static constexpr int kParts = 1;
+    struct Sums { int32_t at[kTile]; };
+    struct Floats { float at[kTile]; };
 
-    // Value `t` of a block, computed at run time: unrolled over plain arrays it would take minutes to compile.
-    static Words field(const uint8_t *words, int bits, int t) {
-        Words out{};
-        for (int i = 0; i < piece_count(bits, t); ++i) {
-            const Piece piece = piece_of(bits, t, i);
-            uint16_t lanes[32];
-            memcpy(lanes, words + piece.word * 64, sizeof lanes);
-            const int mask = (1 << piece.length) - 1;
-            for (int l = 0; l < 32; ++l)
-                out.at[l] = static_cast<uint16_t>(out.at[l] | (((lanes[l] >> piece.from) & mask) << piece.to));
+    static constexpr Format format(int, bool) { return Format::kWords; }
+    static constexpr int class_of(int) { return 0; }
+    template <int BITS> static void unpack(const uint8_t *packed, int64_t blocks, uint8_t *values) {
+        unpack_of(BITS, packed, blocks, values);
+    }
+    BL_APART static void unpack_of(int bits, const uint8_t *packed, int64_t blocks, uint8_t *values) {
+        for (int64_t b = 0; b < blocks; ++b, packed += bits * kVectorBytes, values += kBlockValues) {
+            memset(values, 0, kBlockValues);
+            for (int t = 0; t < kVectors; ++t)
+                for (int i = 0; i < bits; ++i) {
+                    const Piece piece = piece_of(bits, t, i);
+                    if (piece.length == 0) break;
+                    const uint8_t *from = packed + piece.vector * kVectorBytes;
+                    uint8_t *to = values + t * kVectorBytes;
+                    const int mask = (1 << piece.length) - 1;
+                    for (int l = 0; l < kVectorBytes; ++l)
+                        to[l] = static_cast<uint8_t>(to[l] | (((from[l] >> piece.from) & mask) << piece.to));
+                }
         }
-        return out;
     }
-    static Words pair(const int16_t *x) {
-        Words out;
-        for (int i = 0; i < 32; ++i) out.at[i] = static_cast<uint16_t>(x[i % 2]);
-        return out;
+    template <int BITS, Format> static void multiply(const uint8_t *packed, int64_t blocks, Place place, Sums *sums) {
+        uint8_t values[kTile * kSpan];
+        if (BITS < 8) unpack_of(BITS, packed, blocks, values);
+        multiply_row(BITS < 8 ? values : packed, blocks, place.x, *sums);
     }
-    static void accumulate(Sums &sums, const Words &w, const Words &x) {
-        for (int o = 0; o < 16; ++o)
-            for (int p = 0; p < 2; ++p)
-                sums.at[o] += static_cast<int32_t>(w.at[2 * o + p]) * static_cast<int16_t>(x.at[2 * o + p]);
+    template <int, Format>
+    static void multiply_rows(const uint8_t *values, int64_t blocks, int, Place place, Sums *sums) {
+        for (int m = 0; m < kMostRows; ++m) multiply_row(values, blocks, place.x + m * place.stride, sums[m]);
     }
-    static Sums zero_sums() { return Sums{}; }
-    static Floats zero_floats() { return Floats{}; }
-    static Sums all(int value) {
+    BL_APART static void multiply_row(const uint8_t *unpacked, int64_t blocks, const uint8_t *x, Sums &sums) {
+        int32_t lanes[kVectorBytes] = {};
+        for (int64_t t = 0; t < blocks * kVectors; ++t) {
+            int16_t words[4];
+            memcpy(words, x + 8 * t, sizeof words);
+            int16_t spread[kVectorBytes];
+            for (int l = 0; l < kVectorBytes; ++l) spread[l] = words[(l % 4 * 2) % 4 + l % 4 / 2];
+            const uint8_t *values = unpacked + t * kVectorBytes;
+            for (int l = 0; l < kVectorBytes; ++l) lanes[l] += values[l] * spread[l];
+        }
+        for (int o = 0; o < kTile; ++o)
+            sums.at[o] = lanes[4 * o] + lanes[4 * o + 1] + lanes[4 * o + 2] + lanes[4 * o + 3];
+    }
+    static Sums all(int32_t value) {
         Sums out;
         for (int32_t &lane : out.at) lane = value;
         return out;
     }
-    static Floats all_floats(float value) {
-        Floats out;
-        for (float &lane : out.at) lane = value;
-        return out;
-    }
     static Sums zero_points(const uint8_t *zero, int) {
         Sums out;
-        for (int o = 0; o < 16; ++o) out.at[o] = zero[o];
+        for (int o = 0; o < kTile; ++o) out.at[o] = zero[o];
         return out;
+    }
+    static Sums times(Sums sums, int32_t factor) {
+        for (int32_t &lane : sums.at) lane *= factor;
+        return sums;
+    }
+    static Sums less(Sums sums, const Sums &zero) {
+        for (int o = 0; o < kTile; ++o) sums.at[o] -= zero.at[o];
+        return sums;
     }
     static Floats scales(const void *scale, bool is_bf16, int64_t at, int) {
         Floats out;
-        for (int o = 0; o < 16; ++o) out.at[o] = load_float(scale, is_bf16, at + o);
+        for (int o = 0; o < kTile; ++o) out.at[o] = load_float(scale, is_bf16, at + o);
         return out;
     }
-    static Sums without(Sums sums, const Sums &zero, int32_t sum) {
-        for (int o = 0; o < 16; ++o) sums.at[o] -= zero.at[o] * sum;
-        return sums;
+    static Floats add_product(const Sums &sums, const Floats &scales, float step, Floats totals) {
+        for (int o = 0; o < kTile; ++o)
+            totals.at[o] = fmaf(static_cast<float>(sums.at[o]), scales.at[o] * step, totals.at[o]);
+        return totals;
     }
-    static Floats to_floats(const Sums &sums) {
-        Floats out;
-        for (int o = 0; o < 16; ++o) out.at[o] = static_cast<float>(sums.at[o]);
-        return out;
+    static void store(const Floats &totals, float *out) { memcpy(out, totals.at, sizeof totals.at); }
+    static void widen_four(const uint8_t *values, int32_t zero, float scale, float *out) {
+        for (int i = 0; i < 4; ++i) out[i] = static_cast<float>(values[i] - zero) * scale;
     }
-    static Floats multiply(Floats a, const Floats &b) {
-        for (int o = 0; o < 16; ++o) a.at[o] *= b.at[o];
-        return a;
-    }
-    static Floats multiply_add(const Floats &a, const Floats &b, Floats c) {
-        for (int o = 0; o < 16; ++o) c.at[o] = fmaf(a.at[o], b.at[o], c.at[o]);
-        return c;
-    }
-    static void store(const Floats &floats, float *out) { memcpy(out, floats.at, sizeof floats.at); }
-    static void store_words(const Words &words, uint16_t *out) { memcpy(out, words.at, sizeof words.at); }
-    static void prefetch(const uint8_t *) {}
 };
 
 }  // namespace

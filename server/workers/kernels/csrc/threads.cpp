@@ -16,18 +16,20 @@ namespace {
 
 struct Share {
     std::atomic<int64_t> next;
+    std::atomic<int> workers;
     int64_t count, chunk;
-    void (*body)(void *, int64_t);
+    void (*body)(void *, int64_t, int);
     void *context;
 };
 
 void work(void *argument) {
     Share &share = *static_cast<Share *>(argument);
+    const int worker = share.workers.fetch_add(1);
     for (;;) {
         const int64_t first = share.next.fetch_add(share.chunk);
         if (first >= share.count) return;
         const int64_t end = first + share.chunk < share.count ? first + share.chunk : share.count;
-        for (int64_t index = first; index < end; ++index) share.body(share.context, index);
+        for (int64_t index = first; index < end; ++index) share.body(share.context, index, worker);
     }
 }
 
@@ -44,9 +46,9 @@ Parallel engine_pool() {
 
 }  // namespace
 
-void for_each(int64_t count, int threads, void (*body)(void *, int64_t), void *context) {
+void for_each(int64_t count, int threads, void (*body)(void *, int64_t, int), void *context) {
     const int64_t parts = static_cast<int64_t>(threads) * 8;
-    Share share{{0}, count, count / parts > 0 ? count / parts : 1, body, context};
+    Share share{{0}, {0}, count, count / parts > 0 ? count / parts : 1, body, context};
     if (threads <= 1 || count <= 1) {
         work(&share);
     } else if (const Parallel parallel = engine_pool()) {

@@ -4,7 +4,7 @@
 
 namespace bitloom {
 
-// Call body(context, i) for i in [0, count), in any order, on up to `threads` threads.
-void for_each(int64_t count, int threads, void (*body)(void *context, int64_t index), void *context);
+// Call body(context, i, w) for i in [0, count), in any order, on up to `threads` threads: the w-th of them.
+void for_each(int64_t count, int threads, void (*body)(void *context, int64_t index, int worker), void *context);
 
 }  // namespace bitloom

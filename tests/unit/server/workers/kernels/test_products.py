@@ -127,7 +127,7 @@ def test_instruction_sets_agree_to_the_bit(bits: int, monkeypatch: pytest.Monkey
     weight, dense = random_layer(np.random.default_rng(bits), bits, 64, 33, 192, False)
     x = torch.randn(9, dense.shape[1], generator=torch.Generator().manual_seed(bits))
     found = []
-    monkeypatch.setattr("server.workers.kernels.ops.rows_for_gemm", lambda *_: 1000)
+    monkeypatch.setattr("server.workers.kernels.ops.by_gemm", lambda *_: False)
     for isa in PRESENT:
         monkeypatch.setattr(
             "server.workers.kernels.ops.kernels", lambda isa=isa: Kernels(LIBRARY.library, isa)
@@ -136,6 +136,47 @@ def test_instruction_sets_agree_to_the_bit(bits: int, monkeypatch: pytest.Monkey
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
     assert worst(found[0][2], x.double() @ dense.double().t()) <= 0.02
+
+
+def rounded(x: Tensor, group: int) -> Tensor:
+    """float32 [rows, in] as 8 bits a group (128 inputs where a row has one scale) leave it, in float64."""
+    parts = []
+    for part in torch.split(x, group or 128, dim=1):
+        step = part.abs().amax(1, keepdim=True).clamp_min(1e-30) / 127
+        parts.append((part * (1 / step)).round().double() * step)
+    return torch.cat(parts, 1)
+
+
+@pytest.mark.parametrize("isa", PRESENT)
+@pytest.mark.parametrize("group", GROUPS)
+def test_rounded_activations_are_multiplied_without_error(
+    isa: int, group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.workers.kernels.ops.kernels", lambda: Kernels(LIBRARY.library, isa))
+    generator = np.random.default_rng(group)
+    for bits, is_symmetric, rows in product(WIDTHS, (True, False), (1, 6)):
+        weight, dense = random_layer(generator, bits, group, 33, 256, is_symmetric)
+        x = torch.from_numpy(generator.standard_normal((rows, 256), np.float32))
+        expected = rounded(x, group) @ dense.double().t()
+        assert worst(multiply(x, weight, int8=True), expected) <= 2e-6
+        half = x.bfloat16()
+        expected = rounded(half.float(), group) @ dense.double().t()
+        assert worst(multiply(half, weight, int8=True), expected) <= BF16_STEP + 1e-6
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_unpacking_for_the_platform_s_gemm(kind: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.workers.kernels.ops.by_gemm", lambda *_: True)
+    monkeypatch.setattr("server.workers.kernels.ops.gemm_type", lambda _: kind)
+    monkeypatch.setattr(
+        "server.workers.kernels.ops.DENSE_BYTES", 4 * 16 * 192
+    )  # three tiles of a layer of 40
+    for bits in WIDTHS:
+        weight, dense = random_layer(np.random.default_rng(bits), bits, 64, 40, 192, False)
+        x = torch.randn(9, 192, generator=torch.Generator().manual_seed(bits)).bfloat16()
+        bias = torch.arange(40, dtype=torch.float32)
+        exact = x.double() @ dense.double().t() + bias.double()
+        assert worst(multiply(x, weight, bias), exact) <= 2 * BF16_STEP
 
 
 def test_resident_bytes_are_the_stored_bytes() -> None:

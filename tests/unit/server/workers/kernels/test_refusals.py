@@ -10,6 +10,7 @@ import torch
 
 from server.workers.kernels import build, library
 from server.workers.kernels.library import CWeight, KernelError, kernels
+from server.workers.kernels.linear import multiply
 from server.workers.kernels.ops import c_weight, operators, packed_linear
 from server.workers.kernels.packed import PackedWeight, refusal, repack
 
@@ -66,6 +67,10 @@ def test_no_threads_and_misaligned_tensors_are_refused() -> None:
         loaded.check(
             loaded.library.bl_linear(described, x.data_ptr() + 2, 128, 1, y.data_ptr(), 32, 0, 0, 0, 1)
         )
+    words = torch.zeros(32, 16, dtype=torch.int32)
+    call = (words.data_ptr(), 16, 4, 32, 128, weight.packed.data_ptr(), weight.packed.numel())
+    with pytest.raises(KernelError, match="thread"):
+        loaded.check(loaded.library.bl_repack(*call, 0))
 
 
 @needs_library
@@ -105,6 +110,23 @@ def test_without_a_compiler_one_line_says_what_is_lost(
     (record,) = caplog.records
     assert "no C++ compiler" in record.message
     assert "dequantized at load" in record.message
+
+
+@needs_library
+def test_activations_are_rounded_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, x = layer(), torch.linspace(0.1, 1, 128)[None] ** 2
+    exact = packed_linear(x, weight.packed, weight.scales, None, 4, 32, 32, 128, None, False)
+    rounded = packed_linear(x, weight.packed, weight.scales, None, 4, 32, 32, 128, None, True)
+    assert not torch.equal(exact, rounded)
+    for choice, expected in (("", exact), ("exact", exact), ("int8", rounded)):
+        monkeypatch.setenv(library.ACTIVATIONS_VARIABLE, choice)
+        library.rounds_activations.cache_clear()
+        assert torch.equal(multiply(x, weight, None), expected)
+    monkeypatch.setenv(library.ACTIVATIONS_VARIABLE, "int4")
+    library.rounds_activations.cache_clear()
+    with pytest.raises(ValueError, match="int4"):
+        multiply(x, weight, None)
+    library.rounds_activations.cache_clear()
 
 
 def test_an_unknown_choice_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
