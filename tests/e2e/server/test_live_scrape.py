@@ -72,7 +72,8 @@ def test_every_promised_metric_is_scraped(
     config = tmp_path / "server.yaml"
     config.write_text(CONFIG.format(model=checkpoint, state=tmp_path / "state"))
     server = serve(str(config))
-    chats, usage = f"{server.url}/v1/chat/completions", {"stream_options": {"include_usage": True}}
+    chats = f"{server.url}/v1/chat/completions"
+    usage: Any = {"stream_options": {"include_usage": True}}
     assert post(chats, chat("tokens=3 images=5", stream=True, **usage))[0] == 200
     status, headers = post(chats, picture("tokens=2"))
     assert status == 200
