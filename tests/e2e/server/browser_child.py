@@ -29,6 +29,18 @@ DROP = """([content, kind]) => {
     target.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
   }
 }"""
+# Keeps, for each card, how long its text was whenever it changed, and how many cards had text by then.
+WATCH = """() => {
+  window.growth = {};
+  new MutationObserver((changes) => {
+    for (const { target } of changes) {
+      if (target.className !== "text") continue;
+      const name = target.closest("article").querySelector("h3").textContent;
+      const length = target.textContent.length;
+      (window.growth[name] ??= []).push([length, Object.keys(window.growth).length]);
+    }
+  }).observe(document.querySelector("bl-compare"), { childList: true, subtree: true });
+}"""
 SECONDS = 1000
 
 
@@ -89,6 +101,18 @@ def compare(visit: Visit, picture: Path, question: str) -> None:
         visit.seen[round_name]["revealed"] = visit.texts("article h3")
 
 
+def all_at_once(visit: Visit) -> None:
+    """Ask every variant that there is, up to the four that the page takes, and watch the texts grow."""
+    page = visit.page
+    page.set_checked("#blind", False)
+    for box in page.locator("fieldset input").all():
+        box.check()
+    page.evaluate(WATCH)
+    page.click("text=Ask")
+    page.locator("bl-compare [role=status]").filter(has_text="Which").wait_for()
+    visit.seen["growth"] = page.evaluate("window.growth")
+
+
 def other_tabs(visit: Visit) -> None:
     """By keyboard alone."""
     page = visit.page
@@ -123,6 +147,7 @@ def main() -> None:
         visit = Visit(page, url, pictures)
         page.goto(url)
         compare(visit, picture, question)
+        all_at_once(visit)
         other_tabs(visit)
         page.set_viewport_size({"width": 360, "height": 740})
         visit.look("phone-study")

@@ -73,7 +73,7 @@ def configuration(folder: Path, variants: dict[str, Path]) -> str:
     study = Path(STUDY).resolve() if STUDY else folder / "results.csv"
     if STUDY is None:
         study.write_text("\n".join(MADE_UP) + "\n", encoding="utf-8")
-    first, second = variants
+    first, second, *_ = variants
     config = {
         "variants": [{"name": name, "directory": str(path)} for name, path in variants.items()],
         "routes": [{"name": "llava", "arms": [{"variant": first, "weight": 3}, {"variant": second}]}],
@@ -130,6 +130,16 @@ def check(seen: dict[str, Any], first: str, second: str) -> None:
     assert [each for each in seen["keyboard"] if each in wanted][: len(wanted)] == wanted
 
 
+def check_streams(growth: dict[str, list[list[int]]], names: str) -> None:
+    """All texts grew bit by bit, and every one was still growing when all had begun."""
+    assert sorted(growth) == sorted(names)
+    for changes in growth.values():
+        lengths = [length for length, _ in changes]
+        assert len(set(lengths)) > 5
+        assert lengths == sorted(lengths)
+        assert changes[-1][1] == len(names)
+
+
 def check_engine_metrics(url: str) -> None:
     """Every metric of vLLM that a dashboard names is in the scrape of a real engine, with its variant."""
     with urllib.request.urlopen(f"{url}/metrics/workers") as response:
@@ -149,9 +159,11 @@ def votes(url: str) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_with_engines_that_are_none(serve: Callable[..., Any], checkpoint: Path, tmp_path: Path) -> None:
-    server = serve(configuration(tmp_path, {"a": checkpoint, "b": checkpoint}))
+    server = serve(configuration(tmp_path, dict.fromkeys("abcd", checkpoint)))
     traffic(server.url)
-    check(visit(server.url, "tokens=6 delay=0.02", tmp_path), "a", "b")
+    seen = visit(server.url, "tokens=12 delay=0.04", tmp_path)
+    check(seen, "a", "b")
+    check_streams(seen["growth"], "abcd")
     assert sum(votes(server.url).values()) == 12
 
 
@@ -167,7 +179,7 @@ def test_with_two_variants_of_tiny_llava_in_vllm(
     variants = {"base": MODEL, quantized.name: quantized}
     server = serve(configuration(tmp_path, variants), command=None)
     traffic(server.url)
-    seen = visit(server.url, "What is in the picture?", tmp_path)
+    seen = visit(server.url, "describe the image.", tmp_path)
     check(seen, "base", quantized.name)
     assert all(len(answer.split()) > 2 for answer in seen["open"]["answers"])
     assert "16.00" in seen["open"]["figures"][0]
