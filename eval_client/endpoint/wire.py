@@ -2,7 +2,7 @@
 
 A general client wakes a task for every chunk, and what other requests do until that task runs stands in its
 times: at 32 streams 1.5 ms in the median, 11 ms in the worst hundredth (`benchmarks.client_overhead`). Here
-the clock is read in the event loop's own callback, and what was read is parsed later (ADR 0018).
+the clock is read in the event loop's own callback, and what was read is parsed later (ADR 0019).
 """
 
 from __future__ import annotations
