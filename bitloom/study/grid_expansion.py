@@ -15,7 +15,8 @@ from bitloom.study.grid import Grid, Value
 
 AT_MOST = 20_000
 NAME_LENGTH = 96
-UNQUANTIZED: dict[str, object] = {"bits": 16}
+WHOLE = 16
+UNQUANTIZED: dict[str, object] = {"bits": WHOLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,10 @@ def _points(grid: Grid) -> Sequence[tuple[Value, ...]]:
 
 
 def _entry(grid: Grid, features: Mapping[str, Value]) -> GridEntry:
-    filled = [rule.fill(features) for rule in grid.rules]
-    rules = [rule for rule in filled if rule is not None] or [UNQUANTIZED]
+    filled = [rule for rule in (rule.fill(features) for rule in grid.rules) if rule is not None]
+    # A plan may not set a method where nothing is quantized: the base itself is a point of the product.
+    is_whole = all(rule.get("bits", WHOLE) == WHOLE for rule in filled)
+    rules = [UNQUANTIZED] if is_whole else filled
     place = "-".join(f"{name}={value}" for name, value in features.items())
     name = f"{grid.name}." + "-".join(f"{name}{value}" for name, value in features.items())
     plan = _plan(grid, grid.name, rules, place)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitloom.errors import PlanError
+from bitloom.plan import Rule
 from bitloom.study.grid import Grid, read_grid
 from bitloom.study.grid_expansion import balanced_order, expand
 
@@ -24,6 +25,14 @@ def test_presets_have_their_plans(name: str, plans: int) -> None:
     assert len(entries) == plans
     assert len({entry.plan.hash for entry in entries}) == plans
     assert len({entry.plan.name for entry in entries}) == plans
+
+
+@pytest.mark.parametrize("name", ["blip2-coco", "llava-vqa"])
+def test_the_base_is_a_point_of_the_product(name: str) -> None:
+    whole = [entry for entry in expand(read_grid(name)) if set(entry.features.values()) == {16}]
+    assert [[rule.model_dump(exclude_none=True) for rule in entry.plan.rules] for entry in whole] == [
+        [Rule(bits=16).model_dump(exclude_none=True)]
+    ]
 
 
 def test_equal_plans_of_a_grid_are_one() -> None:
