@@ -27,6 +27,7 @@ _HAS_REFUSAL = re.compile(rb'\]\s*,\s*"refusal"\s*:')
 _TOKEN_LOGPROBS = re.compile(rb'"token_logprobs"\s*:\s*\[[^\]]*\]')
 _FIRST_TOP = re.compile(rb'("top_logprobs"\s*:\s*\[\s*)null\b')
 _LOGPROBS_MISSING = re.compile(rb'"choices"\s*:\s*\[\s*\{')
+_ERROR = re.compile(rb'^data:[ \t]*(\{\s*"error"\s*:.*\})[ \t\r]*$', re.MULTILINE)
 _EVENT = re.compile(rb"^data:[ \t]*(\{.*\})", re.MULTILINE)
 
 
@@ -48,6 +49,23 @@ def text_form(data: bytes) -> bytes:
     if b'"logprobs"' not in data and _LOGPROBS_MISSING.search(data) is not None:
         data = _with_logprobs(data)
     return _without_nulls(data)
+
+
+def error_form(events: bytes) -> bytes:
+    """Events of a stream that an engine ends with an error of its own: codes are text, not numbers."""
+    return _ERROR.sub(lambda event: b"data: " + _official_error(event[1]), events)
+
+
+def _official_error(event: bytes) -> bytes:
+    try:
+        given = json.loads(event)["error"]
+    except (ValueError, RecursionError):
+        given = None
+    given = given if isinstance(given, dict) else {"message": given}
+    message, kind = (str(given.get(name) or "") for name in ("message", "type"))
+    param, code = (None if given.get(name) is None else str(given[name]) for name in ("param", "code"))
+    error = {"message": message or "the engine failed", "type": kind or "server_error"}
+    return json.dumps({"error": {**error, "param": param, "code": code}}).encode()
 
 
 def _without_nulls(data: bytes) -> bytes:

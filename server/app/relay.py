@@ -21,6 +21,7 @@ from server.app.admission import Admission
 from server.app.answer import Reading, read_completion
 from server.app.departure import watched
 from server.app.event_stream import EventStream
+from server.app.official_form import error_form
 from server.app.tally import Tally
 from server.app.worker_faults import MISSING_PATH, connection_fault, garbage, lacking, refusal, unavailable
 from server.config import Timeouts
@@ -166,7 +167,7 @@ class WorkerAnswer(Response):
                 if stream.has_content:
                     is_empty = False
                     self._tally.content(events.count(b"data:"))
-                events = self._ask.mend(events)
+                events = error_form(events) if stream.has_error else self._ask.mend(events)
                 if self._ask.passed is not None:
                     self._ask.passed(events)
                 await self._send_events(events, send, is_last=stream.is_done)

@@ -34,6 +34,11 @@ async def test_whole_and_streamed(client: openai.AsyncOpenAI) -> None:
     assert chunks[-1].usage.completion_tokens == 3
 
 
+async def test_a_text_completion(client: openai.AsyncOpenAI) -> None:
+    whole = await client.completions.create(model="a", prompt="a red", logprobs=1)
+    assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("word", "stop")
+
+
 async def test_models(client: openai.AsyncOpenAI) -> None:
     assert [model.id async for model in client.models.list()] == ["a"]
     assert (await client.models.retrieve("a")).object == "model"

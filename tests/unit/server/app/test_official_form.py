@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.app.official_form import ABSENT_NOT_NULL, chat_form, text_form
+from server.app.official_form import ABSENT_NOT_NULL, chat_form, error_form, text_form
 from tests.conformance.openai.description import Description
 
 HEAD = {"id": "x", "created": 1, "model": "m"}
@@ -105,6 +105,27 @@ def test_a_text_of_vllm_becomes_official(description: Description, choice: dict[
     assert given == (None if kept is None else [0.0 if each is None else each for each in kept])
     stream = text_form(b"data: " + data + b"\n\ndata: [DONE]\n\n").decode()
     assert description.check_stream("/v1/completions", stream) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "out of pages", "type": "InternalServerError", "param": None, "code": 500},
+        {"message": "x", "code": "y", "param": "z", "type": "t", "object": "error"},
+        {"code": {}},
+        "words",
+        None,
+    ],
+)
+def test_an_engines_error_becomes_official(description: Description, error: Any) -> None:
+    chunk = b'data: {"choices":[]}\n\n'
+    events = error_form(chunk + b"data: " + as_vllm_writes({"error": error}) + b"\n\n")
+    assert events.startswith(chunk)
+    assert events.endswith(b"\n\n")
+    formed = json.loads(events.strip().rpartition(b"data: ")[2])
+    description.check_error(formed)
+    if isinstance(error, dict) and "message" in error:
+        assert formed["error"]["message"] == error["message"]
 
 
 @given(DOCUMENTS)
