@@ -18,6 +18,7 @@ from pydantic import Field
 
 from bitloom.errors import DataError, InputError
 from bitloom.files import Sha256
+from bitloom.plan import Component
 from bitloom.provenance import Provenance
 from bitloom.schema import Schema
 
@@ -153,9 +154,18 @@ class MemorySample(Schema):
     kv_cache_share: float | None = None
 
 
+class WeightMemory(Schema):
+    """Bytes of one component's tensors: as the worker says after loading, and as its manifest predicts."""
+
+    loaded_bytes: Count
+    predicted_bytes: Count | None = None
+
+
 class MemoryUse(Schema):
     """Memory over the run. `source` says whose: the gateway's figure for the variant, or a process tree.
 
+    `weights` is what each component's tensors take, `loaded_resident_bytes` the worker's resident set when
+    its model was loaded and `loaded_peak_bytes` the most it had until then: as the endpoint's metrics say.
     Figures are None where they could not be read: GPU bytes without NVML, proportional sets of processes on
     another machine or behind a gateway, the cache of an engine without vLLM's metric.
     """
@@ -170,6 +180,9 @@ class MemoryUse(Schema):
     mean_proportional_bytes: float | None = None
     peak_kv_cache_share: float | None = None
     mean_kv_cache_share: float | None = None
+    weights: dict[Component, WeightMemory] = Field(default_factory=dict)
+    loaded_resident_bytes: Count | None = None
+    loaded_peak_bytes: Count | None = None
 
 
 class RunPlan(Schema):

@@ -7,6 +7,7 @@ weight; *bpw_paper* is the mean of the nominal bits, scales left out, as arXiv 2
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -96,6 +97,13 @@ class VariantManifest(Schema):
     engines: tuple[Engine, ...]
     notes: tuple[str, ...] = ()
     files: tuple[FileEntry, ...]
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weight files' hashes, in the order of their paths."""
+        files = sorted((entry.path, entry.sha256) for entry in self.files)
+        weights = "".join(digest for path, digest in files if path.endswith(".safetensors"))
+        return hashlib.sha256(weights.encode()).hexdigest()
 
 
 def read_manifest(directory: Path) -> VariantManifest:

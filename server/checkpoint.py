@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +30,7 @@ class Checkpoint:
     @property
     def weights_sha256(self) -> str:
         """SHA-256 of the weight files' hashes, in the order of their paths; empty for a base."""
-        if self.manifest is None:
-            return ""
-        files = sorted((entry.path, entry.sha256) for entry in self.manifest.files)
-        weights = "".join(digest for path, digest in files if path.endswith(".safetensors"))
-        return hashlib.sha256(weights.encode()).hexdigest()
+        return "" if self.manifest is None else self.manifest.weights_sha256
 
 
 def read_checkpoint(directory: Path) -> Checkpoint:

@@ -1,13 +1,15 @@
 """All Prometheus metrics of the gateway: prefix `bitloom_`, base units, bounded labels.
 
-Labels are `experiment`, `route`, `variant`, `code`, `reason`, `outcome`, `state`; never a user, key or
-request id.
+Labels are `experiment`, `route`, `variant`, `component`, `code`, `reason`, `outcome`, `state`; never a user,
+key or request id.
 The workers' own metrics are not here: they keep their names.
 """
 
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
+
+from bitloom.memory import PEAK, PREDICTED, RESIDENT, WEIGHTS
 
 # vLLM's own boundaries (vllm/v1/metrics/buckets.py, 0.32), so that gateway and engine can be compared.
 TTFT_BUCKETS = (
@@ -158,6 +160,22 @@ class Metrics:
             "image_decode", "Decoding and re-encoding the images of one request."
         )
 
+    def _declare_loaded_memory(self) -> None:
+        """What `bitloom.memory` reads."""
+        own, parts = ("variant",), ("variant", "component")
+        self.weight_bytes = self._gauge(
+            WEIGHTS, "Bytes of a component's tensors in memory, as the worker says after loading.", *parts
+        )
+        self.predicted_weight_bytes = self._gauge(
+            PREDICTED, "Bytes that a component's tensors should take, by the variant's manifest.", *parts
+        )
+        self.loaded_resident_bytes = self._gauge(
+            RESIDENT, "Resident set of the worker when its model was loaded, as it says.", *own
+        )
+        self.loaded_peak_bytes = self._gauge(
+            PEAK, "Largest resident set of a process of the worker until its model was loaded.", *own
+        )
+
     def _declare_lifecycle(self) -> None:
         self.variant_state = self._gauge(
             "variant_state", "1 for the state that the variant is in, else 0.", "variant", "state"
@@ -182,6 +200,7 @@ class Metrics:
         self.memory_used = self._gauge(
             "memory_used_bytes", "Resident set of the worker and its child processes.", "variant"
         )
+        self._declare_loaded_memory()
         self.variant_info = self._gauge(
             "variant_info", "What is served.", "variant", "plan", "checkpoint_sha256", "bpw"
         )

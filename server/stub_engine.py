@@ -19,9 +19,12 @@ from typing import Any
 
 from aiohttp import web
 
+from bitloom.plan import Component
 from server.workers.lifetime import die_with_gateway
 
 MAX_BODY_BYTES = 256 << 20
+STUB_BYTES: dict[Component, int] = {"vision": 1000, "language": 2000}
+"""What the model that it has not takes in memory, as its metrics say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,10 @@ class StubEngine:
         return web.Response()
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        lines = f"# TYPE stub_requests_total counter\nstub_requests_total {len(self.received)}\n"
-        return web.Response(text=lines)
+        lines = ["# TYPE stub_requests_total counter", f"stub_requests_total {len(self.received)}"]
+        lines += [f'bitloom_worker_weight_bytes{{component="{n}"}} {b}' for n, b in STUB_BYTES.items()]
+        lines += [f"bitloom_worker_loaded_resident_bytes {sum(STUB_BYTES.values())}", ""]
+        return web.Response(text="\n".join(lines))
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 from bitloom.errors import InputError
+from bitloom.memory import component_of
+from bitloom.plan import Component
 from bitloom.variant import Engine
 from server.checkpoint import Checkpoint, read_checkpoint
 from server.config import ServerConfig, VariantConfig
@@ -27,7 +30,11 @@ VLLM_ARCHITECTURES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One variant to serve. `engine` and `directory` are None where it runs elsewhere, at `url`."""
+    """One variant to serve. `engine` and `directory` are None where it runs elsewhere, at `url`.
+
+    `predicted` are the bytes that each component's tensors should take in its engine: by the manifest, or, of
+    a base checkpoint, as they are stored.
+    """
 
     name: str
     engine: Engine | None
@@ -36,6 +43,7 @@ class Variant:
     plan: str
     weights_sha256: str
     bpw: float | None
+    predicted: Mapping[Component, int] = field(default_factory=dict)
 
 
 def installed_engines() -> tuple[Engine, ...]:
@@ -68,9 +76,24 @@ def resolve(variant: VariantConfig, config: ServerConfig, installed: tuple[Engin
     engine = _choose_engine(variant.engine or config.engine, checkpoint, installed)
     logger.info("variant %s: %s with the %s engine", variant.name, checkpoint.architecture, engine)
     bpw = None if checkpoint.manifest is None else checkpoint.manifest.total.bpw
-    return Variant(
-        variant.name, engine, variant.directory, None, checkpoint.plan, checkpoint.weights_sha256, bpw
-    )
+    predicted = predicted_bytes(checkpoint, engine)
+    sha256 = checkpoint.weights_sha256
+    return Variant(variant.name, engine, variant.directory, None, checkpoint.plan, sha256, bpw, predicted)
+
+
+def predicted_bytes(checkpoint: Checkpoint, engine: Engine) -> dict[Component, int]:
+    """Bytes of each component's tensors in an engine's memory, before anything is loaded."""
+    if checkpoint.manifest is not None:
+        parts = checkpoint.manifest.components
+        return {name: part.resident_bytes.get(engine, part.stored_bytes) for name, part in parts.items()}
+    from bitloom.tensors import read_header  # numpy: only where a base is served
+
+    found: dict[Component, int] = {}
+    for path in sorted(checkpoint.directory.glob("*.safetensors")):
+        for name, entry in read_header(path).items():
+            component = component_of(name)
+            found[component] = found.get(component, 0) + entry.size
+    return found
 
 
 def _choose_engine(

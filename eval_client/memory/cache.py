@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import aiohttp
 
-from eval_client.endpoint.client import translated
-from eval_client.errors import RequestError
 from eval_client.memory.engine_metrics import parse_cache
-from eval_client.memory.sources import READ_TIMEOUT_S, Reading, Source
+from eval_client.memory.page import read_metrics
+from eval_client.memory.sources import Reading, Source
 
 EVERY = 5
 """Readings to one of the cache: the engine writes a page of metrics for it."""
@@ -33,11 +32,4 @@ async def with_cache(session: aiohttp.ClientSession, endpoint: str, model: str, 
 
 
 async def _share(session: aiohttp.ClientSession, endpoint: str, model: str) -> float | None:
-    url = f"{endpoint.removesuffix('/v1')}/metrics"
-    try:
-        with translated():
-            async with session.get(url, timeout=aiohttp.ClientTimeout(total=READ_TIMEOUT_S)) as response:
-                text = await response.text() if response.status == 200 else ""
-    except RequestError:
-        return None
-    return parse_cache(text, model)
+    return parse_cache(await read_metrics(session, endpoint), model)

@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 import aiohttp
 import psutil
 
+from bitloom.memory import LoadedMemory
 from eval_client.endpoint.client import translated
 from eval_client.errors import RequestError
 from eval_client.memory.engine_metrics import parse_cache
+from eval_client.memory.page import READ_TIMEOUT_S
 
 _FAMILY = re.compile(r'^bitloom_memory_used_bytes\{(?:.*,)?variant="([^"]*)".*\} (\S+)', re.MULTILINE)
-READ_TIMEOUT_S = 2.0
 PROBES = 5
 PROBE_PAUSE_S = 0.5
 _LOCAL = {"127.0.0.1", "localhost", "::1", "0.0.0.0"}
@@ -42,11 +43,15 @@ Read = Callable[[], Awaitable[Reading | None]]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A way to read memory: whose it is in words, the process where it is known, and the reading itself."""
+    """A way to read memory: whose it is in words, the process where it is known, and the reading itself.
+
+    `loaded` is what the endpoint says the model took when it was loaded, where it does.
+    """
 
     name: str
     pid: int | None
     read: Read
+    loaded: LoadedMemory | None = None
 
 
 async def gateway_source(session: aiohttp.ClientSession, endpoint: str, model: str) -> Source | None:

@@ -26,6 +26,8 @@ def run_summary(run: RunManifest) -> Table:
         table.add_section()
         table.add_row("memory, peak", f"{memory.peak_resident_bytes / MIB:.0f} MiB", "", str(memory.samples))
         table.add_row("memory, mean", f"{memory.mean_resident_bytes / MIB:.0f} MiB", "", str(memory.samples))
+        for label, value in _loaded_rows(memory).items():
+            table.add_row(label, value, "", "")
     return table
 
 
@@ -73,7 +75,22 @@ def memory_rows(memory: MemoryUse | None) -> dict[str, str]:
     share, mean_share = memory.peak_kv_cache_share, memory.mean_kv_cache_share
     if share is not None and mean_share is not None:
         rows["KV cache, share in use"] = f"{share:.3f} / {mean_share:.3f}"
-    return rows | {"read from": memory.source}
+    return rows | _loaded_rows(memory) | {"read from": memory.source}
+
+
+def _loaded_rows(memory: MemoryUse) -> dict[str, str]:
+    """What the model took when it was loaded, as its worker says, and what its manifest predicts of it."""
+    rows = {}
+    for name, part in memory.weights.items():
+        predicted = "-" if part.predicted_bytes is None else f"{part.predicted_bytes / MIB:.1f}"
+        rows[f"{name} weights loaded, MiB (predicted)"] = f"{part.loaded_bytes / MIB:.1f} ({predicted})"
+    for label, value in (
+        ("resident when loaded, MiB", memory.loaded_resident_bytes),
+        ("peak while loading, MiB", memory.loaded_peak_bytes),
+    ):
+        if value is not None:
+            rows[label] = f"{value / MIB:.0f}"
+    return rows
 
 
 def _load_rows(timed: LatencyPass) -> list[tuple[str, str]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bitloom.plan import COMPONENTS, Component
 from bitloom.tensors import DTYPE_BYTES, FLOAT_DTYPES
 from bitloom.variant import Engine, Footprint
 from quantize.checkpoint import Checkpoint
 from quantize.write.layout import OutputTensor
+from quantize.write.unread import left_out_by_vllm
 
 
 def footprints(
@@ -22,18 +23,21 @@ def footprints(
             raise AssertionError(f"{output.name} belongs to no component")
         parts.setdefault(component, []).append(output)
     engines = checkpoint.family.engines
-    components = {name: _footprint(parts[name], engines) for name in COMPONENTS if name in parts}
-    return _footprint(outputs, engines), components
+    skips = left_out_by_vllm(checkpoint)
+    components = {name: _footprint(parts[name], engines, skips) for name in COMPONENTS if name in parts}
+    return _footprint(outputs, engines, skips), components
 
 
-def _footprint(outputs: Iterable[OutputTensor], engines: tuple[Engine, ...]) -> Footprint:
+def _footprint(
+    outputs: Iterable[OutputTensor], engines: tuple[Engine, ...], skips: Callable[[str], bool]
+) -> Footprint:
     outputs = tuple(outputs)
     floats = tuple(output for output in outputs if output.entry.dtype in FLOAT_DTYPES)
     parameters = sum(output.entry.count for output in floats)
     stored_bytes = sum(output.stored_bytes for output in outputs)
     resident: dict[Engine, int] = {
         # Both keep weights packed; the transformers worker has no 8-bit activations: W8A8 is dense there.
-        "vllm": sum(output.resident_bytes for output in outputs),
+        "vllm": sum(output.resident_bytes for output in outputs if not skips(output.name)),
         "transformers": sum(
             output.entry.size if _is_w8a8(output) else output.resident_bytes for output in outputs
         ),

@@ -145,6 +145,7 @@ class LocalWorker(Worker):
         # Engines may set a mode of their own on the socket, whatever the umask.
         with suppress(FileNotFoundError):
             self._socket.chmod(0o600)
+        await self._read_memory()
         self._loaded(started)
 
     async def _healthy(self, process: WorkerProcess) -> None:

@@ -33,5 +33,6 @@ class RemoteWorker(Worker):
     async def _look(self, started: float) -> bool:
         is_healthy = await self.client.is_healthy(self._timeouts.health_s)
         if is_healthy and self.state in (State.STARTING, State.RESTARTING):
+            await self._read_memory()
             self._loaded(started)
         return is_healthy

@@ -8,8 +8,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from bitloom.memory import LoadedMemory, parse_worker
 from server.config import Timeouts
 from server.metrics import Metrics
+from server.supervisor import loaded
 from server.supervisor.circuit import Circuit
 from server.supervisor.config import CircuitConfig
 from server.supervisor.gate import Gate
@@ -20,6 +22,7 @@ from server.variants import Variant
 logger = logging.getLogger(__name__)
 
 HEALTH_MISSES = 3
+METRICS_TIMEOUT_S = 10.0
 
 
 class Worker(ABC):
@@ -36,6 +39,7 @@ class Worker(ABC):
         self._metrics = metrics
         self._load_s = 0.0
         self._is_shown = True
+        self._loaded_memory: LoadedMemory | None = None
         self._state = State.WAITING
         self._set(State.WAITING)
         self._show_info()
@@ -105,6 +109,11 @@ class Worker(ABC):
         for each in State if self._is_shown else ():
             self._metrics.variant_state.labels(self.variant.name, each.value).set(each is state)
 
+    async def _read_memory(self) -> None:
+        """Ask the worker what its model takes; some do not say so."""
+        self._loaded_memory = parse_worker(await self.client.metrics(METRICS_TIMEOUT_S))
+        self._show_memory()
+
     def _loaded(self, started: float) -> None:
         self._load_s = time.monotonic() - started
         self._metrics.variant_load.labels(self.variant.name).set(self._load_s)
@@ -113,9 +122,15 @@ class Worker(ABC):
 
     def _show_info(self) -> None:
         self._metrics.variant_info.labels(*self._info()).set(1)
+        self._show_memory()
 
     def _hide_info(self) -> None:
         self._metrics.variant_info.remove(*self._info())
+        loaded.hide(self._metrics, self.variant.name)
+
+    def _show_memory(self) -> None:
+        if self._loaded_memory is not None and self._is_shown:
+            loaded.show(self._metrics, self.variant.name, self._loaded_memory, self.variant.predicted)
 
     def _info(self) -> tuple[str, str, str, str]:
         bpw = "" if self.variant.bpw is None else f"{self.variant.bpw:.4f}"

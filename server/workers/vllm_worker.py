@@ -13,9 +13,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bitloom.plan import COMPONENTS, Component
 from server.workers.arguments import WorkerArguments, parse_arguments
 from server.workers.kv_cache import CacheShape, cache_bytes
 from server.workers.lifetime import die_with_gateway
+from server.workers.memory import loaded_memory, publish, release_freed
+from server.workers.vllm_memory import EXTENSION
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -63,6 +66,7 @@ def engine_flags(arguments: WorkerArguments, is_cpu: bool) -> list[str]:
     flags += ["--generation-config", "vllm", "--disable-uvicorn-access-log"]
     # The gateway counts image tokens, which usage tells apart only with this.
     flags += ["--enable-prompt-tokens-details"]
+    flags += ["--worker-extension-cls", EXTENSION]
     size = options.kv_cache_bytes
     if is_cpu:
         flags += ["--enforce-eager", "--skip-mm-profiling"]
@@ -150,10 +154,22 @@ async def serve(namespace: Namespace) -> None:
         async with build_async_engine_client_from_engine_args(
             engine_args, usage_context=UsageContext.OPENAI_API_SERVER
         ) as engine:
+            await publish_memory(engine)
             stopped = await build_and_serve(engine, address, listener, namespace)
         await stopped
     finally:
         listener.close()
+
+
+async def publish_memory(engine: Any) -> None:
+    """Add what the model takes in memory to the metrics of this process, which `/metrics` shows."""
+    from vllm.v1.metrics.prometheus import get_prometheus_registry
+
+    # Tensor-parallel workers hold a part each.
+    parts: list[dict[Component, int]] = await engine.collective_rpc("bitloom_weight_bytes")
+    weights = {name: sum(part.get(name, 0) for part in parts) for name in COMPONENTS}
+    release_freed()
+    publish(loaded_memory(weights), get_prometheus_registry())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import sys
 from bitloom.errors import BitloomError
 from server.workers.arguments import parse_arguments
 from server.workers.lifetime import die_with_gateway
+from server.workers.memory import release_freed
 
 KEEP_ALIVE_S = 600
 DRAIN_S = 5
@@ -33,6 +34,7 @@ def main() -> None:
         loaded = load_model(arguments.model, arguments.options)
     except BitloomError as exc:
         sys.exit(f"worker: {exc}")
+    release_freed()
     engine = Engine(loaded, arguments.options)
     app = create_app(arguments.name, engine)
     config = uvicorn.Config(

@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-import psutil
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from server.errors import NotFound, RequestError
+from server.workers.memory import loaded_memory, tensor_bytes
 from server.workers.transformers_worker.documents import Documents
 from server.workers.transformers_worker.engine import Answer, Engine, Piece
 from server.workers.transformers_worker.matching_service import MatchingService
@@ -35,9 +35,7 @@ def create_app(name: str, engine: Engine) -> FastAPI:
         engine.close()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
-    metrics = WorkerMetrics()
-    metrics.weight_bytes.set(engine.loaded.weight_bytes)
-    metrics.loaded_resident_bytes.set(psutil.Process().memory_info().rss)
+    metrics = WorkerMetrics(loaded_memory(tensor_bytes(engine.loaded.model)))
     service = (MatchingService if engine.loaded.is_matcher else ChatService)(name, engine, metrics)
     app.add_exception_handler(RequestError, _request_error)
     app.add_exception_handler(Exception, _unforeseen)

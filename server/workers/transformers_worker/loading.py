@@ -21,6 +21,7 @@ from bitloom.dequantize import dequantized_state
 from bitloom.errors import CheckpointError
 from bitloom.variant import MANIFEST_NAME
 from server.workers.command import WorkerOptions
+from server.workers.memory import make_resident
 from server.workers.transformers_worker.residency import Residency
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -46,12 +47,6 @@ class LoadedModel:
     def is_matcher(self) -> bool:
         """Whether the model scores images with texts instead of answering."""
         return isinstance(self.model, transformers.Blip2ForImageTextRetrieval)
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes of the model's parameters and buffers, shared ones counted once."""
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
 
     @property
     def device(self) -> torch.device:
@@ -91,6 +86,7 @@ def load_model(directory: Path, options: WorkerOptions) -> LoadedModel:
     if residency is not None:
         residency.fill(model)
     model.eval().requires_grad_(False).to(device)
+    make_resident(model)
     return _with_processor(directory, model, options)
 
 

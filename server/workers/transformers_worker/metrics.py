@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from bitloom.memory import LoadedMemory
+from server.workers.memory import publish
+
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class WorkerMetrics:
     """The worker's metrics in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: LoadedMemory) -> None:
         self.registry = CollectorRegistry()
         registry = self.registry
         self.requests = Counter(
@@ -25,16 +28,7 @@ class WorkerMetrics:
         self.running = Gauge(
             "bitloom_worker_requests_running", "Requests waiting or being answered.", registry=registry
         )
-        self.weight_bytes = Gauge(
-            "bitloom_worker_weight_bytes",
-            "Bytes of the model's tensors as they are in memory: compare with the manifest's resident bytes.",
-            registry=registry,
-        )
-        self.loaded_resident_bytes = Gauge(
-            "bitloom_worker_loaded_resident_bytes",
-            "The worker's resident set when its model was loaded.",
-            registry=registry,
-        )
+        publish(memory, registry)
         self.first_token_seconds = Histogram(
             "bitloom_worker_first_token_seconds",
             "From the request to its first token.",

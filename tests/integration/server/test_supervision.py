@@ -17,8 +17,11 @@ import psutil
 import pytest
 
 from bitloom.errors import WorkerError
+from bitloom.memory import LoadedMemory, parse_gateway
+from bitloom.plan import Component
 from server.config import ServerConfig
 from server.metrics import Metrics
+from server.stub_engine import STUB_BYTES
 from server.supervisor.local import LocalWorker
 from server.supervisor.state import State
 from server.supervisor.supervisor import Supervisor
@@ -30,7 +33,10 @@ QUICK = {"health_interval_s": 0.05, "backoff_first_s": 0.05, "backoff_max_s": 0.
 
 @asynccontextmanager
 async def supervised(names: str, command: list[str], **timeouts: float) -> AsyncIterator[Supervisor]:
-    variants = tuple(Variant(name, "transformers", Path("/"), None, "p", "", None) for name in names)
+    predicted: dict[Component, int] = {"language": 7}
+    variants = tuple(
+        Variant(name, "transformers", Path("/"), None, "p", "", None, predicted) for name in names
+    )
     config = ServerConfig.model_validate(
         {
             "variants": [{"name": name, "directory": "/"} for name in names],
@@ -156,3 +162,15 @@ async def test_stop_during_a_start_leaves_nothing(tmp_path: Path) -> None:
         starting.cancel()
         await asyncio.wait({starting})
     assert not psutil.pid_exists(json.loads(mark.read_text()))
+
+
+async def test_what_a_worker_says_of_its_memory_stands_beside_the_prediction() -> None:
+    async with supervised("ab", STUB) as supervisor:
+        await supervisor.start()
+        page = supervisor._metrics.render().decode()
+        for name in "ab":
+            assert parse_gateway(page, name) == LoadedMemory(STUB_BYTES, 3000, None, {"language": 7})
+        supervisor.workers["a"]._hide_info()
+        page = supervisor._metrics.render().decode()
+        assert parse_gateway(page, "a") is None
+        assert parse_gateway(page, "b") is not None

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from bitloom.cli.main import cli
 from bitloom.errors import BitloomError
+from bitloom.variant import read_manifest
 
 
 def bitloom(*arguments: object) -> Result:
@@ -51,6 +56,59 @@ def test_quantize_then_inspect(plan_file: Path, tmp_path: Path) -> None:
     assert document["components"]["vision"]["bpw"] == 16
     assert 4 < document["components"]["language"]["bpw"] < 16
     assert "w4" in bitloom("inspect", tmp_path / "v").stdout
+
+
+@contextmanager
+def serving_metrics(page: str) -> Iterator[str]:
+    """URL of a server whose `/metrics` is `page`."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/metrics" else 404)
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_inspect_compares_with_what_workers_report(
+    plan_file: Path, tmp_path: Path, llava_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    variant = tmp_path / "v"
+    assert bitloom("quantize", plan_file, "--out", variant).exit_code == 0
+    sha256 = read_manifest(variant).weights_sha256
+    page = (
+        f'bitloom_variant_info{{variant="mine",plan="w4",checkpoint_sha256="{sha256}",bpw="4.5"}} 1.0\n'
+        'bitloom_variant_info{variant="other",plan="w8",checkpoint_sha256="00",bpw="8"} 1.0\n'
+        'bitloom_weight_bytes{variant="mine",component="language"} 1234567.0\n'
+        'bitloom_weight_bytes{variant="other",component="language"} 7654321.0\n'
+        'bitloom_loaded_resident_bytes{variant="mine"} 98765432.0\n'
+    )
+    with serving_metrics(page) as url:
+        shown = bitloom("inspect", variant, "--endpoint", f"{url}/v1")
+        assert shown.exit_code == 0, shown.output
+        predicted = read_manifest(variant).components["language"].resident_bytes["vllm"]
+        for text in ("mine, loaded", "1,234,567", "98,765,432", f"{predicted:,}"):
+            assert text in shown.output
+        assert "7,654,321" not in shown.output
+        document = json.loads(bitloom("inspect", variant, "--endpoint", url, "--json").output)
+        assert document["served"][0]["weight_bytes"] == {"language": 1234567}
+        assert "leave --endpoint out" in failure(bitloom("inspect", llava_base, "--endpoint", url))[1]
+    with serving_metrics(page.replace(sha256, "01")) as url:
+        code, message = failure(bitloom("inspect", variant, "--endpoint", url))
+        assert (code, "has loaded these weights; it serves mine, other" in message) == (2, True)
+    assert failure(bitloom("inspect", variant, "--endpoint", url))[0] == 1
 
 
 def test_inspect_takes_a_base_checkpoint(llava_base: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,3 +62,18 @@ def test_a_manifest_says_which_engines_load_it(make_variant: MakeCheckpoint) -> 
     config = config_for(make_variant(engines=("transformers",)))
     variant = resolve_variants(config, BOTH)[0]
     assert (variant.engine, variant.plan, variant.bpw) == ("transformers", "plan-4", 4.25)
+
+
+def test_bytes_in_memory_are_predicted_by_the_manifest_or_the_files(
+    make_checkpoint: MakeCheckpoint, make_variant: MakeCheckpoint
+) -> None:
+    base = resolve_variants(config_for(make_checkpoint()), BOTH)[0]
+    assert base.predicted == {"language": 4}
+    directory = make_variant()
+    path = directory / "variant.json"
+    document = json.loads(path.read_text())
+    part = {**document["total"], "resident_bytes": {"vllm": 3, "transformers": 5}}
+    path.write_text(json.dumps({**document, "components": {"vision": part}}))
+    for engine, expected in (("vllm", 3), ("transformers", 5)):
+        variant = resolve_variants(config_for(directory, engine=engine), BOTH)[0]
+        assert variant.predicted == {"vision": expected}

@@ -9,9 +9,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bitloom.memory import LoadedMemory
 from bitloom.results import MemorySample
 from eval_client.memory import summarise
 from eval_client.memory.engine_metrics import parse_cache
+from eval_client.memory.loaded import parse_loaded
 from eval_client.memory.sources import (
     gateway_source,
     parse_gateway,
@@ -118,3 +120,17 @@ def test_peak_and_mean_of_everything_that_could_be_read() -> None:
     assert (use.peak_proportional_bytes, use.mean_proportional_bytes) == (6, 6)
     assert use.peak_kv_cache_share == 0.6
     assert use.mean_kv_cache_share == pytest.approx(0.4)
+
+
+def test_what_a_model_took_when_loaded_is_the_variants_or_the_workers_own() -> None:
+    gateway = (
+        'bitloom_weight_bytes{variant="v4",component="language"} 4\n'
+        'bitloom_loaded_peak_bytes{variant="v4"} 5\n'
+    )
+    assert parse_loaded(gateway, "route") == LoadedMemory({"language": 4}, None, 5)
+    both = gateway + 'bitloom_weight_bytes{variant="v8",component="language"} 8\n'
+    assert parse_loaded(both, "route") is None
+    assert parse_loaded(both, "v8") == LoadedMemory({"language": 8})
+    assert parse_loaded('bitloom_worker_weight_bytes{component="vision"} 3\n', "m") == LoadedMemory(
+        {"vision": 3}
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from bitloom.results import MemorySample, MemoryUse
+from bitloom.results import MemorySample, MemoryUse, WeightMemory
 from eval_client.report.plots import memory_plot
 from eval_client.report.runs import ReportRun
 from eval_client.report.tables import memory_rows
@@ -26,6 +26,10 @@ def test_figures_that_were_not_measured_have_no_row() -> None:
     use = MemoryUse(source="tree of 7", samples=2, peak_resident_bytes=2**28, mean_resident_bytes=2.0**27)
     assert memory_rows(None) == {}
     assert memory_rows(use) == {"resident, MiB": "256 / 128", "read from": "tree of 7"}
+    weights = {"language": WeightMemory(loaded_bytes=3 << 20, predicted_bytes=5 << 19)}
+    loaded = use.model_copy(update={"weights": weights, "loaded_resident_bytes": 7 << 20})
+    assert memory_rows(loaded)["language weights loaded, MiB (predicted)"] == "3.0 (2.5)"
+    assert memory_rows(loaded)["resident when loaded, MiB"] == "7"
     cached = use.model_copy(update={"peak_kv_cache_share": 0.5, "mean_kv_cache_share": 0.25})
     assert memory_rows(cached)["KV cache, share in use"] == "0.500 / 0.250"
 
