@@ -11,9 +11,11 @@ from pathlib import Path
 import aiohttp
 
 from bitloom.errors import InputError
-from bitloom.results import MemorySample, MemoryUse
+from bitloom.memory import LoadedMemory
+from bitloom.results import MemorySample, MemoryUse, WeightMemory
 from eval_client.memory.cache import with_cache
 from eval_client.memory.gpu import GpuMemory, open_gpus
+from eval_client.memory.loaded import with_loaded
 from eval_client.memory.sources import Source, gateway_source, listening_pid, process_source
 
 QUALITY_PERIOD_S = 0.2
@@ -28,6 +30,11 @@ async def find_source(
 
     Raises InputError where there is no process `pid`.
     """
+    source = await _find(session, endpoint, model, pid)
+    return None if source is None else await with_loaded(session, endpoint, model, source)
+
+
+async def _find(session: aiohttp.ClientSession, endpoint: str, model: str, pid: int | None) -> Source | None:
     if pid is not None:
         if (given := process_source(pid)) is None:
             raise InputError(f"pid {pid}: no such process; give the server's, or none to look for it")
@@ -82,6 +89,7 @@ def summarise(source: Source | None, samples: Sequence[MemorySample]) -> MemoryU
     gpu = [sample.gpu_bytes for sample in samples if sample.gpu_bytes is not None]
     proportional = [each.proportional_bytes for each in samples if each.proportional_bytes is not None]
     cache = [sample.kv_cache_share for sample in samples if sample.kv_cache_share is not None]
+    loaded = source.loaded or LoadedMemory({})
     return MemoryUse(
         source=source.name,
         samples=len(samples),
@@ -93,6 +101,12 @@ def summarise(source: Source | None, samples: Sequence[MemorySample]) -> MemoryU
         mean_proportional_bytes=_mean(proportional),
         peak_kv_cache_share=max(cache, default=None),
         mean_kv_cache_share=_mean(cache),
+        weights={
+            name: WeightMemory(loaded_bytes=count, predicted_bytes=loaded.predicted.get(name))
+            for name, count in loaded.weights.items()
+        },
+        loaded_resident_bytes=loaded.resident_bytes,
+        loaded_peak_bytes=loaded.peak_bytes,
     )
 
 
