@@ -23,7 +23,7 @@ variants:
 routes:
   - {{name: r, arms: [{{variant: a, weight: 1}}, {{variant: b, weight: 1}}]}}
 state_dir: {state}
-timeouts: {{start_s: 10, drain_s: 1}}
+timeouts: {{start_s: 60, drain_s: 1}}
 """
 OPTIONS = ["--checks=not_a_server_error", "--phases=examples,coverage,fuzzing,stateful"]
 OPTIONS += ["--max-examples=25", "--seed=1", "--generation-database=none", "--request-timeout=60"]
