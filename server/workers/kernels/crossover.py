@@ -1,9 +1,10 @@
 """Which product serves how many rows: the packed kernel, or unpacking for the platform's GEMM. Measured once.
 
-Provenance: AMD EPYC 7003 (Zen 3: AVX2, no AVX-512), torch 2.13, `python -m benchmarks.cpu_kernel`; figures
-in docs/kernel.md. There no stock kernel was faster at any shape or number of rows, so none is called: torch's
-int4pack takes 1.8 times as long at one row, its int8 product (`_int_mm`) and bfloat16 GEMM some ten times
-ours at 577 rows. On AVX-512 the rows are a guess on the safe side; the benchmark says there what to enter.
+Provenance: AMD EPYC 7003 (Zen 3: AVX2, no AVX-512), torch 2.13, vLLM 0.32, `python -m benchmarks.cpu_kernel`;
+figures in docs/kernel.md. torch's int4pack takes three times as long at one row, its int8 product (`_int_mm`)
+and bfloat16 GEMM some ten times ours at 577 rows; vLLM's W8A8 twenty times ours at one row and about as long
+at 577. So no stock kernel is called there. On AVX-512 nothing was measured: the rows are on the safe side,
+and W8A8 stays with vLLM's VNNI and AMX products; the benchmark says there what to enter.
 """
 
 from __future__ import annotations
@@ -26,6 +27,14 @@ _ROWS: dict[tuple[str, Activations], int | None] = {
     ("avx512", "bfloat16"): 128,  # not measured
     ("avx512", "int8"): None,
 }
+
+# Instruction sets on which vLLM's own W8A8 product serves W8A8 layers.
+_STOCK_W8A8 = frozenset({"avx512"})
+
+
+def w8a8_by_stock(isa: str) -> bool:
+    """Whether vLLM's own kernel is the faster one for W8A8 layers."""
+    return isa in _STOCK_W8A8
 
 
 def by_gemm(isa: str, activations: Activations, rows: int) -> bool:

@@ -10,10 +10,10 @@ from server.workers.kernels.ops import operators
 from server.workers.kernels.packed import PackedShape, PackedWeight
 
 
-def multiply(x: Tensor, weight: PackedWeight, bias: Tensor | None) -> Tensor:
+def multiply(x: Tensor, weight: PackedWeight, bias: Tensor | None, int8: bool = False) -> Tensor:
     """x [..., in] -> [..., out] of the same type; bias float32 [out].
 
-    Activations are rounded to 8 bits a group where BITLOOM_KERNEL_ACTIVATIONS asks for it, else not.
+    Activations are rounded to 8 bits a group where `int8` or BITLOOM_KERNEL_ACTIVATIONS asks for it.
     """
     operators()
     shape = weight.shape
@@ -27,7 +27,7 @@ def multiply(x: Tensor, weight: PackedWeight, bias: Tensor | None) -> Tensor:
         shape.outputs,
         shape.inputs,
         bias,
-        rounds_activations(),
+        int8 or rounds_activations(),
     )
     return y
 

@@ -58,7 +58,8 @@ def packed_linear(
 ) -> Tensor:
     """x [..., inputs] of float32, bfloat16, float16 -> [..., outputs] of that type; bias float32 [outputs].
 
-    With `int8` activations are rounded to 8 bits a group first. KernelError for tensors of another shape.
+    With `int8` activations are rounded to 8 bits a group first (a row, where `group` is 0). KernelError for
+    tensors of another shape.
     """
     if x.dtype is torch.float16:  # no instruction set here computes in it
         wide = packed_linear(x.float(), packed, scales, zero_points, bits, group, outputs, inputs, bias, int8)

@@ -89,6 +89,17 @@ def repack(words: Tensor, scales: Tensor, zero_points: Tensor | None, bits: int,
     return PackedWeight(packed, _tiled(_loaded(scales.detach())), zeros, shape)
 
 
+def repack_int8(weight: Tensor, scales: Tensor) -> PackedWeight:
+    """From the int8 weight [out, in] of a W8A8 layer and scales [out, 1]; KernelError as from `repack`."""
+    if weight.dtype is not torch.int8 or scales.shape != (weight.shape[0], 1):
+        raise KernelError(f"{weight.dtype} weights with scales of {tuple(scales.shape)} are not W8A8's")
+    outputs, inputs = weight.shape
+    words = packing.packed_words(inputs, 8)
+    stored = torch.zeros(outputs, 4 * words, dtype=torch.uint8)
+    stored[:, :inputs] = weight.detach().view(torch.uint8) ^ 128  # offset by 128, as pack-quantized has it
+    return repack(stored.view(torch.int32), scales, None, 8, inputs)
+
+
 def _loaded(scales: Tensor) -> Tensor:
     """Scales as the kernels read them: bfloat16 as it is, other types as float32. Decided by the type alone,
     so that a layer's tensors have one layout whatever is reloaded into them."""

@@ -68,7 +68,7 @@ Layer make(int bits, int group, int64_t outputs, int64_t inputs, bool is_symmetr
     return layer;
 }
 
-// A span's activations rounded to 8 bits, as the interface promises, back in floats.
+// The activations of a group rounded to 8 bits, as the interface promises, back in floats.
 void round_span(const float *x, int64_t count, std::vector<double> &out) {
     float largest = 1e-30f;
     for (int64_t k = 0; k < count; ++k) largest = fmaxf(largest, fabsf(x[k]));
@@ -78,7 +78,7 @@ void round_span(const float *x, int64_t count, std::vector<double> &out) {
 
 // The products in double arithmetic, of the activations or of what 8 bits leave of them.
 std::vector<double> reference(const Layer &layer, const std::vector<float> &x, int64_t rows, int mode) {
-    const int64_t span = layer.group ? layer.group : 128;
+    const int64_t span = layer.group ? layer.group : layer.inputs;
     std::vector<double> exact, y;
     for (int64_t m = 0; m < rows; ++m)
         for (int64_t k = 0; k < layer.inputs; k += span) {

@@ -1,8 +1,9 @@
 // Activations made integers, a span at a time; included by each instruction set's unit.
 //
 // A span's activations are x = e * a with integers a of one step e: a power of two with |a| <= 2^14, so that
-// bfloat16 numbers within seven octaves of the span's largest are exact; or the largest / 127. A float32 row
-// has a second row for what the first left over, in steps of e / 2^15.
+// bfloat16 numbers within seven octaves of the span's largest are exact; or the largest / 127, the row's largest
+// where weights have one scale a row, as W8A8 has it. An exact float32 row has a second row for what the first
+// left over, in steps of e / 2^15.
 #pragma once
 #include <math.h>
 #include <string.h>
@@ -110,17 +111,32 @@ inline void store(const int32_t *BL_ALONE integers, int64_t length, Format forma
     }
 }
 
+// The largest size of a row, zero where it is not wanted.
+inline int32_t row_largest(const Row &row, bool is_wanted) {
+    int32_t largest = 0;
+    for (int64_t k = 0; is_wanted && k < row.inputs; k += kSpan) {
+        const int64_t length = row.inputs - k < kSpan ? row.inputs - k : kSpan;
+        float wide[kSpan];
+        widen(row.x, row.is_bf16, k, length, length, wide);
+        const int32_t found = largest_bits(wide, length);
+        largest = found > largest ? found : largest;
+    }
+    return largest;
+}
+
 void prepare(const Row &row, const Weights &weights) {
     const int64_t columns = weights.blocks * kBlock, span = weights.span_blocks * kBlock;
     const int64_t row_bytes = columns * bytes_each(row.format);
     const int64_t step_bytes = row.format == Format::kWords ? 2 : 1;
+    const bool is_whole = row.to_int8 && weights.scale_step == 0;
+    const int32_t whole = row_largest(row, is_whole);
     for (int64_t s = 0; s < weights.spans; ++s) {
         const int64_t first = s * span, length = first + span < columns ? span : columns - first;
         const int64_t left = row.inputs - first;
         float wide[kSpan], rest[kSpan], unused[kSpan];
         int32_t integers[kSpan];
         widen(row.x, row.is_bf16, first, left < length ? left : length, length, wide);
-        const int32_t largest = largest_bits(wide, length);
+        const int32_t largest = is_whole ? whole : largest_bits(wide, length);
         // What is not finite makes the whole row not a number, and no integer of it is used.
         if (largest >= kInfinity) memset(wide, 0, sizeof wide);
         float step = step_of(largest >= kInfinity ? 0 : largest, row.to_int8);

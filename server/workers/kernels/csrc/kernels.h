@@ -16,7 +16,7 @@ extern "C" {
 enum { BL_PORTABLE = 0, BL_AVX2 = 1, BL_AVX512 = 2 };
 // Types of activations and outputs.
 enum { BL_FLOAT32 = 0, BL_BFLOAT16 = 1 };
-// How activations are rounded: exact enough for their type, or to 8 bits a group.
+// How activations are rounded: exact enough for their type, or to 8 bits a group (a row, where that is one).
 enum { BL_EXACT = 0, BL_INT8 = 1 };
 // What a call answers.
 enum {

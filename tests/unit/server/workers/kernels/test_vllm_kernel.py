@@ -73,3 +73,51 @@ def test_layers_stay_packed_and_multiply_as_dense_ones(monkeypatch: pytest.Monke
             assert not hasattr(layer, "weight_packed")
         packed, dense = found
         assert float((packed - dense).abs().max()) <= 1e-5 * float(dense.abs().max())
+
+
+@pytest.mark.skipif(kernels() is None, reason="no C++ compiler, and no prebuilt library")
+def test_w8a8_layers_round_activations_a_token_and_multiply_without_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from vllm.model_executor.kernels.linear.scaled_mm.ScaledMMLinearKernel import (
+        Int8ScaledMMLinearLayerConfig,
+    )
+
+    from server.workers import vllm_int8_kernel
+
+    monkeypatch.setattr(vllm_int8_kernel, "w8a8_by_stock", lambda _: False)
+    config = Int8ScaledMMLinearLayerConfig(
+        is_static_input_scheme=False, is_channelwise=True, input_symmetric=True
+    )
+    names = ["weight", "weight_scale", "input_scale", "input_zero_point", "azp_adj"]
+    kernel = vllm_int8_kernel.PackedInt8Kernel(config, names)
+    generator = torch.Generator().manual_seed(0)
+    for outputs, inputs in ((40, 128), (19, 45)):
+        integers = torch.randint(-128, 128, (outputs, inputs), generator=generator).to(torch.int8)
+        scales = torch.rand(outputs, 1, generator=generator)
+        layer = nn.Module()
+        layer.register_parameter("weight", nn.Parameter(integers, requires_grad=False))
+        layer.register_parameter("weight_scale", nn.Parameter(scales, requires_grad=False))
+        layer.register_parameter("input_scale", None)
+        kernel.process_weights_after_loading(layer)
+        assert sorted(layer._parameters) == ["scales_repacked", "weight_repacked"]
+        x = torch.randn(2, 3, inputs, generator=generator)
+        step = x.abs().amax(-1, keepdim=True) / 127
+        rounded = (x * (1 / step)).round().double() * step
+        expected = rounded @ (integers.double() * scales).t() + 1
+        found = kernel.apply_weights(layer, x, torch.ones(outputs))
+        assert float((found - expected).abs().max()) <= 2e-6 * float(expected.abs().max())
+
+
+@pytest.mark.parametrize(("isa", "is_taken"), [(0, True), (1, True), (2, False)])
+def test_w8a8_stays_with_the_stock_kernel_where_it_is_faster(
+    isa: int, is_taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server.workers import vllm_int8_kernel
+
+    monkeypatch.setattr(vllm_int8_kernel, "kernels", lambda: SimpleNamespace(isa=isa))
+    assert vllm_int8_kernel.PackedInt8Kernel.is_supported()[0] is is_taken
+    monkeypatch.setattr(vllm_int8_kernel, "kernels", lambda: None)
+    assert not vllm_int8_kernel.PackedInt8Kernel.is_supported()[0]
+    static: Any = SimpleNamespace(is_static_input_scheme=True, input_symmetric=True, is_channelwise=True)
+    assert not vllm_int8_kernel.PackedInt8Kernel.can_implement(static)[0]
