@@ -51,7 +51,8 @@ class VariantConfig(Schema):
         if url is None:
             return None
         parts = urlsplit(url)
-        is_http = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        # `port` raises ValueError where it is none.
+        is_http = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
         if not is_http and not (parts.scheme == "unix" and parts.path.startswith("/")):
             raise ValueError("a url is http://host:port, https://host or unix:/path/to/socket")
         return url

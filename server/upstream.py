@@ -137,7 +137,7 @@ class WorkerClient:
                         if self._path is None or exc.errno != errno.EAGAIN:
                             raise
                     await asyncio.sleep(BACKLOG_WAIT_S)
-        except OSError as exc:
+        except (OSError, ValueError) as exc:  # ValueError: a name or a path that no address can be made of
             raise WorkerUnreachable(f"no connection to the worker ({exc})") from exc
 
     async def _connect(self) -> Connection:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from pydantic import ValidationError
 
+from server.config import VariantConfig
 from server.errors import WorkerUnreachable
 from server.upstream import WorkerClient
 
@@ -53,3 +55,22 @@ async def test_a_socket_without_a_worker_is_a_fault_at_once() -> None:
     with pytest.raises(WorkerUnreachable):
         await asyncio.wait_for(ask(client), 2)
     await client.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["unix:/a\0b", f"http://{'a' * 70}.invalid", "http://127.0.0.1:1", "unix:/" + "a" * 200]
+)
+async def test_addresses_that_are_none_are_faults_of_the_worker(url: str) -> None:
+    client = WorkerClient(url, 5)
+    with pytest.raises(WorkerUnreachable):
+        await asyncio.wait_for(ask(client), 10)
+    assert not await client.is_healthy(5)
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h:99999", "http://h:x", "http://h:0", "http://", "unix:relative", "ftp://h"]
+)
+def test_urls_that_cannot_be_workers_are_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        VariantConfig(name="a", url=url)
