@@ -28,6 +28,15 @@ STOP_S = 60
 # Ray gives its agent 15 s to start, which a busy machine may not have.
 TRIES = 4
 OBJECT_STORE_BYTES = 100 << 20
+# Ray's own switches, read when its processes start; docs/deploy.md says what each does.
+FAST = {
+    "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+    "RAY_worker_niceness": "0",
+}
+# Serve gives its proxy 5 s to answer and then kills it, three times over; a busy machine may need longer.
+PATIENT = {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60", "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60"}
 
 
 @contextmanager
@@ -36,7 +45,8 @@ def running(python: Path, config: Path, log: Path) -> Iterator[str]:
     port = free_port()
     # Ray's sockets lie in it, and a socket's path may have 107 bytes. Its token file goes to HOME.
     with tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": folder, "RAY_USAGE_STATS_ENABLED": "0"}
+        quiet = {"PYTHONPATH": str(ROOT), "HOME": folder, "RAY_USAGE_STATS_ENABLED": "0"}
+        env = {**FAST, **PATIENT, **os.environ, **quiet}
         command = [str(python), "-m", "deploy.ray.local", str(config), str(port), folder]
         with log.open("w") as output:
             process = subprocess.Popen(

@@ -48,9 +48,9 @@ async def pieces_of(url: str, script: str) -> tuple[list[bytes], list[float]]:
 
 
 async def test_a_stream_begins_at_once(url: str) -> None:
-    pieces, times = await pieces_of(url, "tokens=4 delay=2")
+    pieces, times = await pieces_of(url, "tokens=4 delay=1")
     assert pieces[0].count(b"data: ") == 1
-    assert times[0] < times[-1] - 3
+    assert times[0] < times[-1] - 1.5
 
 
 async def test_pieces_are_coalesced_and_none_is_lost(url: str) -> None:
@@ -70,7 +70,7 @@ async def test_a_client_that_leaves_stops_the_engine(url: str) -> None:
             async with http.post("/v1/chat/completions", json=body) as response:
                 assert response.status == 200
                 await response.content.readany()
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.5)
         status, _ = await ask(http, chat("b", "tokens=1"))
         assert status == 200
 
@@ -97,9 +97,9 @@ def actors(name: str) -> list[psutil.Process]:
 async def test_a_killed_replica_is_an_error_and_then_another(url: str) -> None:
     async with aiohttp.ClientSession(url) as http:
         long = [
-            asyncio.create_task(ask(http, chat("a", "tokens=300 delay=0.02", stream=True))) for _ in range(6)
+            asyncio.create_task(ask(http, chat("a", "tokens=200 delay=0.02", stream=True))) for _ in range(6)
         ]
-        await asyncio.sleep(2)
+        await asyncio.sleep(1)
         first, *_ = actors("a")
         first.kill()
         streams = await asyncio.gather(*long)
