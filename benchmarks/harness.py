@@ -15,31 +15,39 @@ from pathlib import Path
 CACHE_VARIABLE = "BITLOOM_BENCHMARK_CACHE"
 DEFAULT_CACHE = Path(__file__).resolve().parent.parent / ".cache" / "benchmarks"
 
+VERDICTS = {True: "holds", False: "DOES NOT HOLD", None: "not run"}
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a benchmark measured and whether that is enough; `bar` says what enough is."""
+    """What a benchmark measured and whether that is enough; `bar` says what enough is.
+
+    `holds` is None where nothing could be measured here.
+    """
 
     name: str
     figures: Mapping[str, float | int | str]
     bar: str
-    holds: bool
+    holds: bool | None
 
     def close(self) -> int:
         """Print the figures and, last, the JSON object; the exit code is 1 where the bar does not hold."""
         for name, value in self.figures.items():
             print(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
-        print(f"bar: {self.bar}: {'holds' if self.holds else 'DOES NOT HOLD'}")
+        print(f"bar: {self.bar}: {VERDICTS[self.holds]}")
         closing = {"name": self.name, "figures": self.figures, "bar": self.bar, "holds": self.holds}
         print(json.dumps(closing), flush=True)
-        return 0 if self.holds else 1
+        return 1 if self.holds is False else 0
 
 
-def peer_environment(name: str, requirements: Sequence[str]) -> Path:
+def peer_environment(
+    name: str, requirements: Sequence[str], variables: Mapping[str, str] | None = None
+) -> Path:
     """The Python of a virtual environment with the peer in it, made on the first call.
 
     It is kept under `.cache/benchmarks`, or where BITLOOM_BENCHMARK_CACHE says, by name and
-    requirements. CalledProcessError where pip cannot install them; nothing half-made stays usable.
+    requirements; `variables` are set where a requirement is compiled. CalledProcessError where pip cannot
+    install them; nothing half-made stays usable.
     """
     wanted = hashlib.sha256("\n".join(sorted(requirements)).encode()).hexdigest()[:12]
     home = peer_home(name)
@@ -48,7 +56,8 @@ def peer_environment(name: str, requirements: Sequence[str]) -> Path:
         return python
     print(f"making an environment for {name}: {', '.join(requirements)}", flush=True)
     venv.EnvBuilder(with_pip=True, clear=True).create(home)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *requirements], check=True)
+    command: list[str | Path] = [python, "-m", "pip", "install", "--quiet", *requirements]
+    subprocess.run(command, check=True, env={**os.environ, **(variables or {})})
     stamp.write_text(wanted, encoding="utf-8")
     return python
 

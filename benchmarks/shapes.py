@@ -14,12 +14,15 @@ from quantize.write.layout import TensorSpec
 from quantize.write.shards import ShardWriter
 
 PROCESSOR = Path("zoo/tiny-llava")
-IMAGE_SIDE, PATCH = 64, 8
 
 
 @dataclass(frozen=True, slots=True)
 class LlavaShape:
-    """Widths and depths of a LLaVA; its images and vocabulary are tiny-llava's: its processor fits."""
+    """Widths and depths of a LLaVA; its tokenizer is tiny-llava's, and by default its images are too.
+
+    `kv_heads` are the heads of keys and values, 0 for as many as of queries; `has_class_token` says that the
+    language model sees the tower's class token beside the patches.
+    """
 
     vision_hidden: int
     vision_mlp: int
@@ -29,18 +32,33 @@ class LlavaShape:
     blocks: int
     heads: int
     vocabulary: int
+    kv_heads: int = 0
+    image_side: int = 64
+    patch: int = 8
+    has_class_token: bool = False
+
+    @property
+    def image_tokens(self) -> int:
+        """Tokens of an image."""
+        return (self.image_side // self.patch) ** 2 + self.has_class_token
 
 
 LLAVA_7B = LlavaShape(1024, 4096, 24, 4096, 11008, 32, 32, 32064)
 LLAVA_1B = LlavaShape(1024, 4096, 12, 2048, 5632, 16, 32, 32064)
+LLAVA_15_7B = LlavaShape(1024, 4096, 24, 4096, 11008, 32, 32, 32064, image_side=336, patch=14)
+# CLIP-L/14-336 and Llama-3.2-1B, whose head is not tied here, so that it can be quantized.
+CLIP_LLAMA_1B = LlavaShape(
+    1024, 4096, 24, 2048, 8192, 16, 32, 128256, kv_heads=8, image_side=336, patch=14, has_class_token=True
+)
 
 
 def write_checkpoint(directory: Path, shape: LlavaShape) -> Path:
-    """Random bf16 weights in shards, with a config and tiny-llava's processor."""
+    """Random bf16 weights in shards, with a config and tiny-llava's processor for its size of images."""
     directory.mkdir(parents=True)
     for path in PROCESSOR.iterdir():
-        if path.suffix in {".json", ".jinja"} and path.name != "config.json":
+        if path.suffix in {".json", ".jinja"} and path.name not in {"config.json", "processor_config.json"}:
             shutil.copyfile(path, directory / path.name)
+    (directory / "processor_config.json").write_text(json.dumps(_processor(shape)), encoding="utf-8")
     (directory / "config.json").write_text(json.dumps(_config(shape)), encoding="utf-8")
     specs = [TensorSpec(name, "BF16", sizes) for name, sizes in _tensors(shape)]
     generator = np.random.default_rng(0)
@@ -68,8 +86,9 @@ def _tensors(shape: LlavaShape) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield "multi_modal_projector.linear_2.bias", (shape.hidden,)
     yield "language_model.model.embed_tokens.weight", (shape.vocabulary, shape.hidden)
     for block in (f"language_model.model.layers.{n}" for n in range(shape.blocks)):
-        for name in "qkvo":
-            yield f"{block}.self_attn.{name}_proj.weight", (shape.hidden, shape.hidden)
+        narrow = shape.hidden * (shape.kv_heads or shape.heads) // shape.heads
+        for name, outputs in (("q", shape.hidden), ("k", narrow), ("v", narrow), ("o", shape.hidden)):
+            yield f"{block}.self_attn.{name}_proj.weight", (outputs, shape.hidden)
         for name in ("gate", "up"):
             yield f"{block}.mlp.{name}_proj.weight", (shape.mlp, shape.hidden)
         yield f"{block}.mlp.down_proj.weight", (shape.hidden, shape.mlp)
@@ -82,8 +101,9 @@ def _tensors(shape: LlavaShape) -> Iterator[tuple[str, tuple[int, ...]]]:
 def _vision(shape: LlavaShape) -> Iterator[tuple[str, tuple[int, ...]]]:
     width, tower = shape.vision_hidden, "vision_tower.vision_model"
     yield f"{tower}.embeddings.class_embedding", (width,)
-    yield f"{tower}.embeddings.patch_embedding.weight", (width, 3, PATCH, PATCH)
-    yield f"{tower}.embeddings.position_embedding.weight", ((IMAGE_SIDE // PATCH) ** 2 + 1, width)
+    yield f"{tower}.embeddings.patch_embedding.weight", (width, 3, shape.patch, shape.patch)
+    patches = (shape.image_side // shape.patch) ** 2
+    yield f"{tower}.embeddings.position_embedding.weight", (patches + 1, width)
     norms = [f"{tower}.pre_layrnorm", f"{tower}.post_layernorm"]
     for block in (f"{tower}.encoder.layers.{n}" for n in range(shape.vision_blocks)):
         linears = {f"self_attn.{name}": (width, width) for name in ("q_proj", "k_proj", "v_proj", "out_proj")}
@@ -101,9 +121,26 @@ def _config(shape: LlavaShape) -> dict[str, object]:
     config: dict[str, object] = json.loads((PROCESSOR / "config.json").read_text(encoding="utf-8"))
     text = dict(config["text_config"])  # type: ignore[call-overload]
     text.update(hidden_size=shape.hidden, intermediate_size=shape.mlp, num_hidden_layers=shape.blocks)
-    text.update(num_attention_heads=shape.heads, num_key_value_heads=shape.heads)
+    text.update(num_attention_heads=shape.heads, num_key_value_heads=shape.kv_heads or shape.heads)
     text.update(head_dim=shape.hidden // shape.heads, vocab_size=shape.vocabulary)
     vision = dict(config["vision_config"])  # type: ignore[call-overload]
     vision.update(hidden_size=shape.vision_hidden, intermediate_size=shape.vision_mlp)
     vision.update(num_hidden_layers=shape.vision_blocks, num_attention_heads=16)
-    return {**config, "text_config": text, "vision_config": vision}
+    vision.update(image_size=shape.image_side, patch_size=shape.patch)
+    image = {"image_seq_length": shape.image_tokens, "vision_feature_select_strategy": _strategy(shape)}
+    return {**config, **image, "text_config": text, "vision_config": vision}
+
+
+def _processor(shape: LlavaShape) -> dict[str, object]:
+    document: dict[str, object] = json.loads(
+        (PROCESSOR / "processor_config.json").read_text(encoding="utf-8")
+    )
+    side = shape.image_side
+    sizes = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}}
+    images = {**document["image_processor"], **sizes}  # type: ignore[dict-item]
+    strategy = {"patch_size": shape.patch, "vision_feature_select_strategy": _strategy(shape)}
+    return {**document, **strategy, "image_processor": images}
+
+
+def _strategy(shape: LlavaShape) -> str:
+    return "full" if shape.has_class_token else "default"

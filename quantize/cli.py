@@ -20,9 +20,10 @@ from quantize.tables import footprint_table
 @click.option("--out", type=click.Path(path_type=Path), help="New directory for the variant.")
 @click.option("--store", type=click.Path(path_type=Path), help="Artifact store (default: $BITLOOM_STORE).")
 @click.option("--report", type=click.Path(path_type=Path), help="Directory for a report of output errors.")
+@click.option("--device", default="cpu", show_default=True, help="Where samples are run: cpu, cuda, cuda:N.")
 @click.option("--dry-run", is_flag=True, help="Resolve the plan and show its size; read no weights.")
 def command(
-    plan_file: Path, out: Path | None, store: Path | None, report: Path | None, dry_run: bool
+    plan_file: Path, out: Path | None, store: Path | None, report: Path | None, device: str, dry_run: bool
 ) -> None:
     """Quantize the base checkpoint that PLAN_FILE names by its rules."""
     console = Console(stderr=True)
@@ -34,7 +35,7 @@ def command(
         _show_preview(console, plan, planned)
         return
     count = sum(layer.scheme is not None for layer in planned.layers)
-    manifest = _quantize(console, plan, out, store, count, is_measured=report is not None)
+    manifest = _quantize(console, plan, out, store, count, device, is_measured=report is not None)
     _show_result(console, out, manifest)
     if report is not None:
         write_report(manifest, report)
@@ -42,9 +43,19 @@ def command(
 
 
 def _quantize(
-    console: Console, plan: Plan, out: Path, store: Path | None, layer_count: int, *, is_measured: bool
+    console: Console,
+    plan: Plan,
+    out: Path,
+    store: Path | None,
+    layer_count: int,
+    device: str,
+    *,
+    is_measured: bool,
 ) -> VariantManifest:
-    from quantize.pipeline import quantize  # torch: a refused plan need not wait for it
+    from quantize.device import find_device  # torch: a refused plan need not wait for it
+    from quantize.pipeline import quantize
+
+    computing = find_device(device)
 
     columns = (
         TextColumn("{task.description}"),
@@ -63,7 +74,15 @@ def _quantize(
             if record.method is not None:
                 progress.advance(task)
 
-        return quantize(plan, out, store=store, is_measured=is_measured, on_unit=calibrated, on_layer=advance)
+        return quantize(
+            plan,
+            out,
+            store=store,
+            is_measured=is_measured,
+            device=computing,
+            on_unit=calibrated,
+            on_layer=advance,
+        )
 
 
 def _show_preview(console: Console, plan: Plan, planned: Preview) -> None:

@@ -8,10 +8,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from bitloom.errors import InputError
 from bitloom.files import check_new_directory, new_directory, write_atomic
 from bitloom.plan import Plan
 from bitloom.variant import VariantManifest
+from quantize.device import CPU
 from quantize.options import GptqOptions
 from quantize.preview import Preview, preview
 from quantize.resolve import notes
@@ -36,6 +39,7 @@ def quantize(
     source: TensorSource | None = None,
     store: Path | None = None,
     is_measured: bool = False,
+    device: torch.device = CPU,
     on_unit: UnitListener | None = None,
     on_layer: LayerListener | None = None,
     max_shard_bytes: int = MAX_SHARD_BYTES,
@@ -45,7 +49,8 @@ def quantize(
     `source` gives the tensors. By default they are computed from the checkpoint as they are needed, or,
     where a layer's method learns from data, taken from the artifact store at `store`, after calibration
     has filled it (`on_unit` hears of each unit). `is_measured` runs the samples for a plan that learns
-    nothing from them, too, so that each layer has its output error. `on_layer` hears of each layer's record.
+    nothing from them, too, so that each layer has its output error. The samples are run and learnt from on
+    `device`; what needs none is rounded on the CPU. `on_layer` hears of each layer's record.
     Raises PlanError, CheckpointError, InputError, DataError, QuantizationError, StoreError.
     """
     planned = preview(plan)
@@ -53,7 +58,7 @@ def quantize(
     _check_space(out, planned.total.stored_bytes)
     for note in notes(planned.layers):
         logger.warning("plan %s: %s", plan.name, note)
-    source = source or open_source(plan, planned, store, on_unit, is_measured=is_measured)
+    source = source or open_source(plan, planned, store, on_unit, is_measured=is_measured, device=device)
     return write_variant(plan, planned, source, out, on_layer=on_layer, max_shard_bytes=max_shard_bytes)
 
 
@@ -98,6 +103,7 @@ def open_source(
     on_unit: UnitListener | None = None,
     *,
     is_measured: bool = False,
+    device: torch.device = CPU,
 ) -> TensorSource:
     """Where the plan's tensors come from: the checkpoint, or the store once calibration has filled it."""
     methods = {layer.scheme.method for layer in planned.layers if layer.scheme is not None}
@@ -107,7 +113,7 @@ def open_source(
     from quantize.artifacts.prepare import prepare_independent, prepare_sequential
     from quantize.calibration.passes import CalibrationPass
 
-    calibrated = CalibrationPass(planned.checkpoint, plan.calibration)
+    calibrated = CalibrationPass(planned.checkpoint, plan.calibration, device)
     objects = ObjectStore(store or default_root())
     listener = on_unit or (lambda name, done, total: logger.info("%s: unit %d of %d", name, done, total))
     options = None if plan.gptq is None else GptqOptions(**plan.gptq.model_dump())

@@ -12,6 +12,7 @@ from quantize.artifacts.serialize import layer_tensors, pair_tensors, stored_pai
 from quantize.artifacts.unitplan import UnitPlan
 from quantize.calibration.statistics import UnitStatistics
 from quantize.checkpoint import Checkpoint
+from quantize.device import CPU
 from quantize.errors import QuantizationError
 from quantize.families.smoothing import Feeds
 from quantize.methods import LayerStatistics, QuantizedWeight
@@ -30,15 +31,22 @@ _LEAST_TOKENS = 128  # for groups as wide as the channel
 
 
 class UnitBuilder:
-    """Builds one unit's artifacts for any number of plans; its weights are read once."""
+    """Builds one unit's artifacts for any number of plans; its weights are read once, to where the statistics
+    are."""
 
     def __init__(
-        self, checkpoint: Checkpoint, store: ObjectStore, statistics: UnitStatistics, options: GptqOptions
+        self,
+        checkpoint: Checkpoint,
+        store: ObjectStore,
+        statistics: UnitStatistics,
+        options: GptqOptions,
+        device: torch.device = CPU,
     ) -> None:
         self._checkpoint = checkpoint
         self._store = store
         self._statistics = statistics
         self._options = options
+        self._device = device
         self._read_tensors: dict[str, Tensor] = {}
         self._factors: dict[str, Factor | None] = {}
 
@@ -102,7 +110,7 @@ class UnitBuilder:
 
     def _settle(self, plan: UnitPlan, pair: Feeds, key: str, tensors: Mapping[str, Tensor]) -> SettledPair:
         if key in self._store:
-            return stored_pair(pair, self._store.get(key))
+            return stored_pair(pair, self._store.get(key), self._device)
         members = [f"{plan.unit.name}.{linear}" for linear in pair.linears]
         schemes = [plan.schemes[member] for member in members]
         rows = tensors[f"{pair.source}.weight"].shape[0]
@@ -157,7 +165,8 @@ class UnitBuilder:
 
     def _read(self, name: str) -> Tensor:
         if name not in self._read_tensors:
-            self._read_tensors[name] = read_tensor(self._checkpoint.tensors[name]).to(torch.float32)
+            tensor = read_tensor(self._checkpoint.tensors[name])
+            self._read_tensors[name] = tensor.to(self._device, torch.float32)
         return self._read_tensors[name]
 
 

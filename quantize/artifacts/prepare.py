@@ -21,7 +21,6 @@ from quantize.artifacts.unitplan import UnitPlan, plan_unit
 from quantize.calibration.passes import CalibrationPass
 from quantize.calibration.statistics import UnitStatistics
 from quantize.calibration.units import Unit
-from quantize.checkpoint import Checkpoint
 from quantize.options import GptqOptions
 from quantize.reading import TORCH_DTYPES
 from quantize.resolve import ResolvedLayer
@@ -72,7 +71,7 @@ def prepare_sequential(
             plan_unit(calibrated.checkpoint, calibrated.hashes, unit, by_name, statistics, options)
         )
         behind.update(planned[-1].layer_keys)
-    sequential = _Sequential(calibrated.checkpoint, store, planned, options, on_unit)
+    sequential = _Sequential(calibrated, store, planned, options, on_unit)
     if any(sequential.wants(unit) for unit in calibrated.units):
         calibrated.walk(sequential, is_sequential=True)
     return StoreSource(calibrated.checkpoint, store, planned, calibrated.samples_hash)
@@ -116,7 +115,7 @@ class _Independent:
             self._calibrated.walk(self, is_sequential=False)
         for unit in missing:
             if self._misses(unit):
-                self._build(unit, stored_statistics(self._store.get(self._keys[unit.name])))
+                self._build(unit, self._stored(unit))
 
     def wants(self, unit: Unit) -> bool:
         """Units without statistics, whether or not a plan quantizes them now: later plans will."""
@@ -131,11 +130,16 @@ class _Independent:
         """All units see the full-precision model."""
 
     def _build(self, unit: Unit, statistics: UnitStatistics) -> None:
-        UnitBuilder(self._calibrated.checkpoint, self._store, statistics, self._options).build(
-            self._plans[unit.name]
+        calibrated = self._calibrated
+        builder = UnitBuilder(
+            calibrated.checkpoint, self._store, statistics, self._options, calibrated.device
         )
+        builder.build(self._plans[unit.name])
         self._done += 1
         self._on_unit(unit.name, self._done, sum(bool(each.layers) for each in self._calibrated.units))
+
+    def _stored(self, unit: Unit) -> UnitStatistics:
+        return stored_statistics(self._store.get(self._keys[unit.name]), self._calibrated.device)
 
     def _misses(self, unit: Unit) -> bool:
         return any(key not in self._store for plan in self._plans[unit.name] for key in plan.keys)
@@ -146,13 +150,14 @@ class _Sequential:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        calibrated: CalibrationPass,
         store: ObjectStore,
         plans: Sequence[UnitPlan],
         options: GptqOptions,
         on_unit: UnitListener,
     ) -> None:
-        self._checkpoint = checkpoint
+        self._checkpoint = calibrated.checkpoint
+        self._device = calibrated.device
         self._store = store
         self._plans = {plan.unit.name: plan for plan in plans}
         self._options = options
@@ -165,7 +170,7 @@ class _Sequential:
 
     def visit(self, unit: Unit, statistics: UnitStatistics) -> None:
         """Quantize the unit."""
-        builder = UnitBuilder(self._checkpoint, self._store, statistics, self._options)
+        builder = UnitBuilder(self._checkpoint, self._store, statistics, self._options, self._device)
         builder.build([self._plans[unit.name]])
         self._report(unit)
 

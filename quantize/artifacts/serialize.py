@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bitloom import packing
 from quantize.calibration.statistics import InputStatistics, UnitStatistics
+from quantize.device import CPU
 from quantize.families.smoothing import Feeds
 from quantize.methods import LayerStatistics, QuantizedWeight
 from quantize.methods.smoothing import SettledPair
@@ -18,7 +19,7 @@ _DENSE = "dense."
 def layer_tensors(quantized: QuantizedWeight, bits: int) -> dict[str, Tensor]:
     """Tensors of a quantized layer: packed words, scales, and zero points where it has some."""
     tensors = {
-        "packed": torch.from_numpy(packing.pack(quantized.integers.numpy(), bits)),
+        "packed": torch.from_numpy(packing.pack(quantized.integers.cpu().numpy(), bits)),
         "scales": quantized.scales,
     }
     if quantized.zero_points is not None:
@@ -42,10 +43,11 @@ def pair_tensors(settled: SettledPair) -> dict[str, Tensor]:
     return tensors | {f"{_DENSE}{name}": tensor for name, tensor in settled.dense.items()}
 
 
-def stored_pair(pair: Feeds, found: StoredObject) -> SettledPair:
-    """The smoothing pair of `pair_tensors`."""
-    dense = {n.removeprefix(_DENSE): t for n, t in found.tensors.items() if n.startswith(_DENSE)}
-    return SettledPair(pair, found.tensors["taken"], found.tensors.get("rows"), dense)
+def stored_pair(pair: Feeds, found: StoredObject, device: torch.device = CPU) -> SettledPair:
+    """The smoothing pair of `pair_tensors`, on a device."""
+    tensors = {name: tensor.to(device) for name, tensor in found.tensors.items()}
+    dense = {n.removeprefix(_DENSE): t for n, t in tensors.items() if n.startswith(_DENSE)}
+    return SettledPair(pair, tensors["taken"], tensors.get("rows"), dense)
 
 
 def put_statistics(store: ObjectStore, key: str, unit: str, statistics: UnitStatistics) -> None:
@@ -61,12 +63,13 @@ def put_statistics(store: ObjectStore, key: str, unit: str, statistics: UnitStat
     store.put(key, tensors, facts)
 
 
-def stored_statistics(found: StoredObject) -> UnitStatistics:
-    """The statistics of `put_statistics`."""
+def stored_statistics(found: StoredObject, device: torch.device = CPU) -> UnitStatistics:
+    """The statistics of `put_statistics`, on a device."""
+    tensors = {name: tensor.to(device) for name, tensor in found.tensors.items()}
     inputs = {
         owner: InputStatistics(
-            LayerStatistics(found.tensors[f"{owner}.hessian"], found.tensors[f"{owner}.magnitudes"], tokens),
-            found.tensors.get(f"{owner}.held_out"),
+            LayerStatistics(tensors[f"{owner}.hessian"], tensors[f"{owner}.magnitudes"], tokens),
+            tensors.get(f"{owner}.held_out"),
         )
         for owner, tokens in found.facts["tokens"].items()
     }

@@ -62,7 +62,7 @@ class Observer:
                 f"{layer}: its inputs hold NaN or infinity on samples {', '.join(batch.names)}; "
                 "check the checkpoint and these samples"
             )
-        accumulator = self._accumulators.setdefault(layer, Accumulator(flat.shape[1]))
+        accumulator = self._accumulators.setdefault(layer, Accumulator(flat.shape[1], flat.device))
         accumulator.add(flat, self._weights(layer, flat, batch), is_held_out=batch.is_held_out)
 
     def _weights(self, layer: str, flat: Tensor, batch: Batch) -> Tensor | None:
@@ -73,7 +73,7 @@ class Observer:
                 f"{layer}: {flat.shape[0]} inputs for {batch.token_weights.numel()} tokens; "
                 "the processor's tokens are not the language model's"
             )
-        weights = batch.token_weights.reshape(-1)
+        weights = batch.token_weights.reshape(-1).to(flat.device)
         return None if bool((weights == 1).all()) else weights
 
 

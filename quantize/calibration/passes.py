@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 
+import torch
+
 from bitloom.files import sha256_file
 from bitloom.plan import Calibration
 from quantize.artifacts.keys import WeightHashes, digest
@@ -15,6 +17,7 @@ from quantize.calibration.skeleton import Skeleton
 from quantize.calibration.units import Unit, list_units
 from quantize.calibration.walk import Visitor, WalkOptions, walk
 from quantize.checkpoint import Checkpoint
+from quantize.device import CPU
 
 _PROCESSOR_PATTERNS = ("*processor*", "tokenizer*", "chat_template*")
 HELD_OUT_SHARE = 8
@@ -23,11 +26,13 @@ HELD_OUT_SHARE = 8
 class CalibrationPass:
     """What plans on one checkpoint share. Nothing is computed before it is needed, and then once.
 
-    An eighth more samples than the plan asks for are drawn and held out; they report output errors.
+    An eighth more samples than the plan asks for are drawn and held out; they report output errors. The model
+    runs on `device`, and methods that learn from it compute there.
     """
 
-    def __init__(self, checkpoint: Checkpoint, calibration: Calibration) -> None:
+    def __init__(self, checkpoint: Checkpoint, calibration: Calibration, device: torch.device = CPU) -> None:
         self.checkpoint = checkpoint
+        self.device = device
         self.calibration = calibration
         self.hashes = WeightHashes(checkpoint)
 
@@ -60,6 +65,8 @@ class CalibrationPass:
                 "samples": [sample.hash for sample in self.samples],
                 "held_out": self.held_out,
                 "token_weights": [self.calibration.vision_weight, self.calibration.text_weight],
+                # Sums are rounded otherwise there: what one device made does not stand for another's.
+                **({} if self.device.type == "cpu" else {"device": self.device.type}),
             }
         )
 
@@ -75,7 +82,7 @@ class CalibrationPass:
             pairs=lambda unit: unit_pairs(self.checkpoint, unit),
             head_size=lambda unit: unit_head_size(self.checkpoint, unit),
         )
-        walk(Skeleton(self.checkpoint), self.batches, visitor, options)
+        walk(Skeleton(self.checkpoint, self.device), self.batches, visitor, options)
 
     @cached_property
     def batches(self) -> tuple[Batch, ...]:

@@ -50,8 +50,9 @@ def _random_scales(
 ) -> Tensor:
     inputs = tensors[f"{pair.linears[0]}.weight"].shape[1]
     logarithms = (torch.rand(inputs, generator=generator) * 2 - 1) * torch.log(torch.tensor(_GREATEST))
-    rows = tensors[f"{pair.source}.weight"].shape[0]
-    return shared_scales(pair, torch.exp(logarithms), rows, head_size)
+    source = tensors[f"{pair.source}.weight"]
+    scales = torch.exp(logarithms).to(source.device)
+    return shared_scales(pair, scales, source.shape[0], head_size)
 
 
 class _Swapped:

@@ -1,7 +1,7 @@
 """A model whose weights come and go: structure on the meta device, units loaded when they are due.
 
 Everything outside the units (embeddings, final norms) is loaded at once and stays. Weights are computed
-with in float32, whatever they are stored in.
+with in float32, whatever they are stored in, on the device that is given.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from bitloom.errors import CheckpointError
 from quantize.calibration.units import Unit, list_units, unit_modules
 from quantize.checkpoint import Checkpoint
+from quantize.device import CPU
 from quantize.errors import QuantizationError
 from quantize.reading import read_tensor
 
@@ -23,8 +24,9 @@ from quantize.reading import read_tensor
 class Skeleton:
     """The checkpoint's model without its units' weights; `units` are those, in the order they run."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, device: torch.device = CPU) -> None:
         self._checkpoint = checkpoint
+        self._device = device
         architecture = getattr(transformers, checkpoint.family.architectures[0])
         config = transformers.AutoConfig.from_pretrained(checkpoint.directory)
         # A unit runs more than once on the same arguments; a cache among them would remember the last run.
@@ -38,10 +40,14 @@ class Skeleton:
         for name, module in outside:
             for own in [own for own, value in module._parameters.items() if value is not None]:
                 self._set(module, own, self._read(f"{name}.{own}" if name else own))
+        for module in self.model.modules():
+            for own, buffer in module._buffers.items():
+                module._buffers[own] = None if buffer is None else buffer.to(device)
 
     def run(self, inputs: Mapping[str, Tensor]) -> object:
         """One forward pass."""
-        return self.model(**inputs, **dict(self._checkpoint.family.forward))
+        moved = {name: tensor.to(self._device) for name, tensor in inputs.items()}
+        return self.model(**moved, **dict(self._checkpoint.family.forward))
 
     def load(self, index: int, changed: Mapping[str, Tensor] | None = None) -> nn.Module:
         """Give a unit its weights; `changed` (by written name, float32) instead of the checkpoint's."""
@@ -50,7 +56,7 @@ class Skeleton:
             owner, _, own = name.rpartition(".")
             written = self.written(unit, name)
             tensor = changed[written] if changed and written in changed else self._read(written)
-            self._set(module.get_submodule(owner), own, tensor)
+            self._set(module.get_submodule(owner), own, tensor.to(self._device))
         return module
 
     def release(self, index: int) -> None:
@@ -74,7 +80,7 @@ class Skeleton:
         tensor = read_tensor(entry).to(torch.float32)
         if not bool(torch.isfinite(tensor).all()):
             raise QuantizationError(f"{entry.name}: the weight holds NaN or infinity; repair the checkpoint")
-        return tensor
+        return tensor.to(self._device)
 
     @staticmethod
     def _set(module: nn.Module, name: str, tensor: Tensor) -> None:

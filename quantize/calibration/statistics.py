@@ -43,9 +43,9 @@ class UnitStatistics:
 class Accumulator:
     """Sums over the inputs of one Linear: weighted x x^T, weighted |x|, and how many there were."""
 
-    def __init__(self, inputs: int) -> None:
-        self._hessian = torch.zeros(inputs, inputs)
-        self._magnitudes = torch.zeros(inputs)
+    def __init__(self, inputs: int, device: torch.device | None = None) -> None:
+        self._hessian = torch.zeros(inputs, inputs, device=device)
+        self._magnitudes = torch.zeros(inputs, device=device)
         self._weight = 0.0
         self._tokens = 0
         self._held_out: Tensor | None = None

@@ -147,7 +147,7 @@ def _walk(stack: SchemeStack, factor: Factor, options: GptqOptions) -> list[Quan
     order = factor.order
     work = stack.columns.clone() if order is None else stack.columns[order]
     inputs = list(range(cols)) if order is None else order.tolist()
-    integers = torch.empty(work.shape, dtype=torch.int8)
+    integers = torch.empty(work.shape, dtype=torch.int8, device=work.device)
     upper = factor.upper.to(work.dtype)
     block = max(1, options.block // width) * width if width < cols else options.block
     for start in range(0, cols, block):

@@ -24,9 +24,9 @@ def quantize_rtn(weight: Tensor, statistics: LayerStatistics | None, scheme: Sch
     del statistics
     rows, cols = weight.shape
     groups = scheme.groups(cols)
-    integers = torch.empty((rows, cols), dtype=torch.int8)
-    scales = torch.empty((rows, groups), dtype=DTYPES[scheme.scale_dtype])
-    zero_points = None if scheme.symmetric else torch.empty((rows, groups), dtype=torch.int8)
+    integers = weight.new_empty((rows, cols), dtype=torch.int8)
+    scales = weight.new_empty((rows, groups), dtype=DTYPES[scheme.scale_dtype])
+    zero_points = None if scheme.symmetric else weight.new_empty((rows, groups), dtype=torch.int8)
     for chunk in _row_chunks(rows, cols):
         grouped = weight[chunk].to(torch.float32).view(-1, groups, cols // groups)
         if not bool(torch.isfinite(grouped).all()):

@@ -113,7 +113,7 @@ def _source_rows(pair: Feeds, scales: Tensor, weight: Tensor, head_size: int | N
     """What each row of a linear source gives up [out]: 1 outside the pair's part."""
     index, parts = pair.part
     count = weight.shape[0] // parts
-    rows = torch.ones(weight.shape[0])
+    rows = torch.ones(weight.shape[0], device=weight.device)
     own = scales if scales.numel() == count else _by_row(pair, scales, count, head_size)[:, 0].reshape(-1)
     rows[index * count : (index + 1) * count] = own
     return rows

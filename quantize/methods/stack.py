@@ -26,7 +26,8 @@ class SchemeStack:
         self._out, cols = weight.shape
         self.width = schemes[0].group_width(cols)
         self.columns = weight.repeat(len(schemes), 1).t().contiguous()
-        limits = torch.tensor([scheme.integer_range for scheme in schemes], dtype=weight.dtype)
+        ranges = [scheme.integer_range for scheme in schemes]
+        limits = torch.tensor(ranges, dtype=weight.dtype, device=weight.device)
         self._low, self._high = limits.repeat_interleave(self._out, 0).unbind(1)
         grouped = weight.view(self._out, cols // self.width, self.width)
         grids = [self._fit(grouped, scheme, hessian) for scheme in schemes]

@@ -65,9 +65,10 @@ class ObjectStore:
         path = self._path(key)
         if path.is_file():
             return
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         text = json.dumps(facts, sort_keys=True)
         metadata = {"key": key, "facts": text, "sha256": _content_hash(tensors, text)}
-        content = save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
+        content = save(tensors, metadata)
         temporary: Path | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

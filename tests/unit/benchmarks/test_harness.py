@@ -10,9 +10,9 @@ from benchmarks.caption_metrics import captions
 from benchmarks.harness import CACHE_VARIABLE, Figures, peer_environment, peer_home
 
 
-@pytest.mark.parametrize(("holds", "exit_code"), [(True, 0), (False, 1)])
+@pytest.mark.parametrize(("holds", "exit_code"), [(True, 0), (False, 1), (None, 0)])
 def test_the_last_line_is_the_closing_object(
-    capsys: pytest.CaptureFixture[str], holds: bool, exit_code: int
+    capsys: pytest.CaptureFixture[str], holds: bool | None, exit_code: int
 ) -> None:
     assert Figures("name", {"ratio": 12.5, "images": 3}, "ratio at least 10", holds).close() == exit_code
     last = capsys.readouterr().out.strip().split("\n")[-1]
