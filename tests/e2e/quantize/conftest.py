@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from bitloom.plan import Plan
+from bitloom.tensors import index_tensors
 from quantize.artifacts.prepare import prepare_independent
 from quantize.calibration.passes import CalibrationPass
 from quantize.checkpoint import open_checkpoint
@@ -143,14 +144,33 @@ def reference() -> Asked:
     """First tokens of a variant's dequantized weights in the base's architecture, float32; `prepare` may
     change the model before it is asked."""
     from server.workers.command import WorkerOptions
+    from server.workers.transformers_worker import residency
     from server.workers.transformers_worker.loading import load_model
 
     def ask(
         directory: Path, questions: Sequence[tuple[Path, str]], prepare: Prepare | None = None
     ) -> list[torch.Tensor]:
-        loaded = load_model(directory, WorkerOptions(dtype="float32"))
+        with pytest.MonkeyPatch.context() as patch:  # else layers stay packed, for our kernels
+            patch.setattr(residency, "kernels", lambda: None)
+            loaded = load_model(directory, WorkerOptions(dtype="float32"))
         if prepare is not None:
             prepare(loaded.model)
+        return first_tokens(loaded.model, loaded.processor, questions)
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def packed_loaded() -> Asked:
+    """First tokens of a variant as our transformers worker serves it: every packed layer by our kernels."""
+    from server.workers.command import WorkerOptions
+    from server.workers.kernels.linear import PackedLinear
+    from server.workers.transformers_worker.loading import load_model
+
+    def ask(directory: Path, questions: Sequence[tuple[Path, str]]) -> list[torch.Tensor]:
+        loaded = load_model(directory, WorkerOptions(dtype="float32"))
+        layers = [module for module in loaded.model.modules() if isinstance(module, PackedLinear)]
+        assert len(layers) == sum(name.endswith(".weight_packed") for name in index_tensors(directory)) > 0
         return first_tokens(loaded.model, loaded.processor, questions)
 
     return ask

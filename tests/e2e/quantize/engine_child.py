@@ -17,7 +17,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from torch import nn
 from vllm import LLM, SamplingParams
+
+from server.workers.kernels.library import kernels
 
 sys.path.insert(0, str(Path(__file__).parent))
 import reference_kernel  # type: ignore[import-not-found]
@@ -34,14 +37,14 @@ def main(path: str) -> None:
     answers: list[Any] = []
     for model in job["models"]:
         try:
-            answers.append(ask(model, job["questions"], job["dtype"]))
+            answers.append(ask(model, job["questions"], job["dtype"], job["is_stock"]))
         except Exception as exc:  # noqa: BLE001 - the test that asked shows it
             answers.append(f"{type(exc).__name__}: {exc}")
         gc.collect()
         Path(job["out"]).write_text(json.dumps(answers))
 
 
-def ask(model: str, questions: list[list[str]], dtype: str) -> list[dict[str, float]]:
+def ask(model: str, questions: list[list[str]], dtype: str, is_stock: bool) -> list[dict[str, float]]:
     """The best first tokens of each question."""
     engine = LLM(
         model=model,
@@ -54,6 +57,8 @@ def ask(model: str, questions: list[list[str]], dtype: str) -> list[dict[str, fl
         skip_mm_profiling=True,
         enable_prefix_caching=False,
     )
+    if not is_stock and dtype == "float32":
+        engine.apply_model(check_packed)
     sampling = SamplingParams(temperature=0, max_tokens=1, logprobs=TOP)
     outputs = engine.chat([_messages(*question) for question in questions], sampling, use_tqdm=False)
     found = []
@@ -61,6 +66,13 @@ def ask(model: str, questions: list[list[str]], dtype: str) -> list[dict[str, fl
         (places,) = output.outputs[0].logprobs
         found.append({str(token): entry.logprob for token, entry in places.items()})
     return found
+
+
+def check_packed(model: nn.Module) -> None:
+    """Raise where a layer is served by dense weights although our kernels take it."""
+    names = {name.rpartition(".")[2] for name, _ in model.named_parameters()}
+    if kernels() is not None and "weight_dequantized" in names:
+        raise RuntimeError("packed weights were dequantized at load")
 
 
 def _messages(image: str, text: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Every component by every method at every width loads in transformers and in the real vLLM on a CPU.
+"""Every component by every method at every width, by our kernels in both workers, and in stock transformers.
 
 First-token log-probabilities are those of the dequantized weights to 1e-3 in float32. A variant covers a cell
 (component, method, bits) by giving the whole component that method and width; each variant covers one cell of
@@ -65,7 +65,12 @@ def test_the_variants_cover_every_cell_once() -> None:
     ],
 )
 def test_variants_compute_what_their_dequantized_weights_do(
-    model: str, indices: tuple[int, ...], workshop: Any, reference: Any, transformers_loaded: Any
+    model: str,
+    indices: tuple[int, ...],
+    workshop: Any,
+    reference: Any,
+    packed_loaded: Any,
+    transformers_loaded: Any,
 ) -> None:
     plans = {f"v{index}": rules_of(VARIANTS[index]) for index in indices}
     directories: list[Path] = workshop.variants(model, plans)
@@ -76,8 +81,10 @@ def test_variants_compute_what_their_dequantized_weights_do(
         where = f"{model} {VARIANTS[index]}"
         assert not isinstance(answer, str), f"{where}: {answer}"
         expected = reference(directory, questions)
+        served = packed_loaded(directory, questions)
         loaded = transformers_loaded(directory, questions)
-        for want, own, got in zip(expected, loaded, answer, strict=True):
+        for want, packed, own, got in zip(expected, served, loaded, answer, strict=True):
+            assert float((packed - want).abs().max()) <= MAX_DIFFERENCE, f"{where}: transformers worker"
             assert float((own - want).abs().max()) <= MAX_DIFFERENCE, f"{where}: transformers"
             assert len(got) >= 20
             gaps = [abs(logprob - float(want[token])) for token, logprob in got.items()]
