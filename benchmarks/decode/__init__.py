@@ -1,0 +1,1 @@
+"""The engines and models of `benchmarks.cpu_decode`."""
