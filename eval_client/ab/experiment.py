@@ -18,7 +18,7 @@ from eval_client.config import RunConfig
 from eval_client.endpoint import ChatClient, is_answering, normalise_endpoint, open_client, open_session
 from eval_client.errors import RunStoppedError
 from eval_client.images import ImageCache
-from eval_client.memory import QUALITY_PERIOD_S, TIMED_PERIOD_S, sampling
+from eval_client.memory import sampling
 from eval_client.run.ask import RetryPolicy, ask
 from eval_client.run.directory import finished_run, journal_path
 from eval_client.run.evaluation import IMAGES_KEPT
@@ -94,13 +94,13 @@ class _Experiment:
         first, second = self._arms
         paths = [arm.out / MEMORY_NAME for arm in self._arms]
         async with (
-            sampling(first.source, paths[0], QUALITY_PERIOD_S) as asking_a,
-            sampling(second.source, paths[1], QUALITY_PERIOD_S) as asking_b,
+            sampling(first.source, paths[0]) as asking_a,
+            sampling(second.source, paths[1]) as asking_b,
         ):
             await self._ask_all()
         async with (
-            sampling(first.source, paths[0], TIMED_PERIOD_S) as timing_a,
-            sampling(second.source, paths[1], TIMED_PERIOD_S) as timing_b,
+            sampling(first.source, paths[0]) as timing_a,
+            sampling(second.source, paths[1]) as timing_b,
         ):
             timed = await self._time()
         memory = asking_a + timing_a, asking_b + timing_b

@@ -18,9 +18,7 @@ from eval_client.memory.gpu import GpuMemory, open_gpus
 from eval_client.memory.loaded import with_loaded
 from eval_client.memory.sources import Source, gateway_source, listening_pid, process_source
 
-QUALITY_PERIOD_S = 0.2
-TIMED_PERIOD_S = 1.0
-"""Reading costs the server some CPU, which a timed pass would notice."""
+PERIOD_S = 0.2
 
 
 async def find_source(
@@ -47,7 +45,9 @@ async def _find(session: aiohttp.ClientSession, endpoint: str, model: str, pid: 
 
 
 @asynccontextmanager
-async def sampling(source: Source | None, path: Path, period_s: float) -> AsyncIterator[list[MemorySample]]:
+async def sampling(
+    source: Source | None, path: Path, period_s: float = PERIOD_S
+) -> AsyncIterator[list[MemorySample]]:
     """Sample while the block runs; the list grows meanwhile and is appended to `path` afterwards."""
     samples: list[MemorySample] = []
     if source is None:

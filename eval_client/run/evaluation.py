@@ -33,7 +33,7 @@ from eval_client.endpoint import (
 )
 from eval_client.errors import RunStoppedError
 from eval_client.images import ImageCache
-from eval_client.memory import QUALITY_PERIOD_S, TIMED_PERIOD_S, find_source, sampling, summarise
+from eval_client.memory import find_source, sampling, summarise
 from eval_client.run.ask import RetryPolicy, ask
 from eval_client.run.directory import finished_run, journal_path, prepare_directory
 from eval_client.run.journal import Journal
@@ -113,11 +113,11 @@ class _Run:
         for note in notes:
             self.progress.note(note)
         path = self.out / MEMORY_NAME
-        async with sampling(source, path, QUALITY_PERIOD_S) as asking:
+        async with sampling(source, path) as asking:
             await self._ask_all(journal, self.planned.samples)
             if more := self.planned.shortlisted(journal.records):
                 await self._ask_all(journal, more)
-        async with sampling(source, path, TIMED_PERIOD_S) as timing:
+        async with sampling(source, path) as timing:
             latency = await self._time()
         return _Measured(tuple(latency), summarise(source, asking + timing), tuple(notes))
 
