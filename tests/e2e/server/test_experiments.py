@@ -59,7 +59,8 @@ def test_a_rollback_outlives_a_killed_gateway(
     route = {"name": "r", "arms": ARMS, "guardrails": GUARD}
     config = write_config(tmp_path / "c.yaml", checkpoint, routes=[route], state_dir=str(tmp_path / "s"))
     server = serve(str(config))
-    assert [ask(server.url, "status=500", user) for user in users] == [(502, "b")] * 6
+    # As many as a judgement needs: on a slow machine it could come before one more.
+    assert [ask(server.url, "status=500", user) for user in users[:5]] == [(502, "b")] * 5
     assert eventually(lambda: ask(server.url, "tokens=1", users[0]) == (200, "a"))
     time.sleep(1)  # a tick, in which the rollback reaches the disk
     server.stop(signal.SIGKILL)
