@@ -17,7 +17,8 @@ export function plot(plans, score, size) {
   const front = plans.filter((plan) => plan.front.includes(score)).sort((a, b) => a.bpw - b.bpw);
   const points = front.map((plan) => `${x(plan[size.key])},${y(plan.scores[score])}`).join(" ");
   svg.append(node("polyline", { class: "front", points }));
-  for (const plan of plans) {
+  // The front is drawn last, over the others.
+  for (const plan of [...plans.filter((each) => !front.includes(each)), ...front]) {
     const isBest = plan.front.includes(score);
     const at = { cx: x(plan[size.key]), cy: y(plan.scores[score]), r: isBest ? 5 : 3, class: isBest ? "best" : "" };
     const circle = node("circle", at);
