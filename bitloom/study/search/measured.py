@@ -95,20 +95,17 @@ def finalists(
 ) -> list[Finalist]:
     """The recommended plan first, then the best other measured ones; at most `count`.
 
-    Of plans under a budget that score within `margin` of the best, the smallest is recommended.
+    Plans are ranked by what is believed of them, since a single measurement flatters whoever was lucky. Of
+    plans under a budget that are within `margin` of the best, the smallest is recommended.
     """
     allowed = goal.allowed(pool)
     measured = [lookup for lookup in outcome.lookups if allowed[lookup.index]]
-    best = outcome.best.measurement.score
+    believed = outcome.belief.mean
+    first = outcome.best
     if isinstance(goal, UnderBudget):
-        equal = [lookup for lookup in measured if lookup.measurement.score >= best - margin]
-        first = min(equal, key=lambda lookup: (pool.sizes[lookup.index], -lookup.measurement.score))
-    else:
-        first = outcome.best
-    others = sorted(
-        (lookup for lookup in measured if lookup is not first),
-        key=lambda lookup: -lookup.measurement.score,
-    )
+        equal = [each for each in measured if believed[each.index] >= believed[first.index] - margin]
+        first = min(equal, key=lambda each: (pool.sizes[each.index], -believed[each.index]))
+    others = sorted((each for each in measured if each is not first), key=lambda each: -believed[each.index])
     return [_finalist(space, pool, lookup) for lookup in [first, *others][:count]]
 
 

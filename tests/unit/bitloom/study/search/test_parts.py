@@ -1,6 +1,7 @@
 """Parts of a checkpoint as a space: sizes add up to plans' sizes, methods are chosen by loss."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from bitloom.plan import Plan, Rule
 from bitloom.study.evaluator import PlanResult, ScoreEstimate
 from bitloom.study.search.goal import UnderBudget
 from bitloom.study.search.measured import finalists, search_budget, search_floor
+from bitloom.study.search.oracle import Measurement
 from bitloom.study.search.parts import PlanSpace, open_space
 from bitloom.variant import Footprint
 
@@ -111,6 +113,21 @@ def test_a_budget_is_kept_and_beats_uniform_bits(space: PlanSpace) -> None:
     assert len(found) == 2
     within = finalists(space, outcome, pool, UnderBudget(4.0), margin=0.9, count=1)
     assert within[0].size < found[0].size
+
+
+def test_a_lucky_measurement_is_not_recommended(space: PlanSpace) -> None:
+    _, outcome, pool = search_budget(space, AdditiveEvaluator(), 4.0, lookups=10, unit="bpw")
+    goal = UnderBudget(4.0)
+    before = finalists(space, outcome, pool, goal, margin=0.0, count=1)
+    lucky = [
+        replace(each, measurement=Measurement(9.0, 5.0))
+        for each in outcome.lookups
+        if each is not outcome.best
+    ]
+    after = finalists(
+        space, replace(outcome, lookups=(*lucky, outcome.best)), pool, goal, margin=0.0, count=1
+    )
+    assert after == before
 
 
 def test_a_floor_asks_of_one_score(space: PlanSpace) -> None:
