@@ -12,6 +12,7 @@ platform's GEMM and torch's own; `server/workers/kernels/crossover.py` is writte
 from __future__ import annotations
 
 import argparse
+import ctypes
 import itertools
 import sys
 import time
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.harness import Figures
+from benchmarks.harness import Figures, peer_home
 from server.workers.kernels import ops
 from server.workers.kernels.library import ISAS, kernels
 from server.workers.kernels.packed import PackedShape, PackedWeight
@@ -33,6 +34,7 @@ COLD_BYTES = 96 << 20  # more than any last-level cache's share
 ROUNDS, PREFILL_ROUNDS = 25, 3
 PREFILL_ROWS = (16, 64, 577)
 MIN_SHARE, MOST_SHARE = 0.6, 1.2
+LLAMA = "llama.cpp Q4_0"
 Timed = Callable[[], object]
 Values = dict[str, float | int | str]
 
@@ -56,7 +58,7 @@ PREFILL = LAYER[0]
 
 
 def main() -> int:
-    """Measure one row with each number of threads, then many rows with the most; judge the last one row."""
+    """Measure one row with each number of threads, then many rows with the most; judge them all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}))
     library = kernels()
@@ -69,8 +71,9 @@ def main() -> int:
     with torch.inference_mode():
         for threads in parser.parse_args().threads:
             torch.set_num_threads(threads)
-            found, bars = one_row()
+            found, held = one_row()
             figures |= {f"{threads} threads, {name}": value for name, value in found.items()}
+            bars |= {f"{name} ({threads} threads)": holds for name, holds in held.items()}
         found, prefill_bar = many_rows()
     figures |= found
     bars |= prefill_bar
@@ -103,6 +106,8 @@ def one_row() -> tuple[Values, dict[str, bool]]:
         "4 bits 2.0 x bfloat16": dense >= 2.0 * layer["4 bits"],
         "8 bits 1.4 x bfloat16": dense >= 1.4 * layer["8 bits"],
     }
+    if LLAMA in layer:
+        bars["4 bits as fast as llama.cpp's Q4_0"] = layer["4 bits"] <= layer[LLAMA]
     return figures, bars
 
 
@@ -172,7 +177,33 @@ def peers(product: Product) -> dict[str, Timed]:
         calls["torch int4pack"] = lambda: torch.ops.aten._weight_int4pack_mm_for_cpu(
             half, next(stock), GROUP, scales
         )
-    return calls
+    return calls | llama_peer(product)
+
+
+def llama_peer(product: Product) -> dict[str, Timed]:
+    """llama.cpp's product of one row by Q4_0 on one thread, in its packing, if cpu_decode made it."""
+    found = sorted(peer_home("llama-cpp").glob("lib/python*/site-packages/llama_cpp/lib/libggml-cpu.so"))
+    if not found or torch.get_num_threads() > 1:
+        return {}
+    ctypes.CDLL(str(found[0].with_name("libggml-base.so")), ctypes.RTLD_GLOBAL)
+    library = ctypes.CDLL(str(found[0]))
+    library.ggml_cpu_init()
+    blocks, outputs = product.inputs // 32, product.outputs
+    weight = torch.randint(0, 256, (outputs // 8, blocks, 144), dtype=torch.uint8)
+    weight[..., :16] = torch.tensor([0, 0x20] * 8, dtype=torch.uint8)  # eight rows' scales, float16
+    many = itertools.cycle([weight.clone() for _ in range(-(-COLD_BYTES // weight.nbytes))])
+    x, y = torch.randn(product.inputs), torch.empty(outputs)
+    rounded = torch.empty(34 * blocks, dtype=torch.uint8)
+    address, size = ctypes.c_void_p, ctypes.c_size_t
+
+    def call() -> None:
+        library.quantize_row_q8_0(address(x.data_ptr()), address(rounded.data_ptr()), size(product.inputs))
+        places = (address(next(many).data_ptr()), address(rounded.data_ptr()))
+        library.ggml_gemv_q4_0_8x8_q8_0(
+            product.inputs, address(y.data_ptr()), size(outputs), *places, 1, outputs
+        )
+
+    return {LLAMA: call}
 
 
 def bandwidth_probe() -> Timed:
