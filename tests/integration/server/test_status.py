@@ -53,8 +53,13 @@ async def test_the_workers_metrics_carry_their_variant(connect: Any) -> None:
     await served.chat("x", model="b")
     async with served.http.get("/metrics/workers") as response:
         lines = (await response.text()).splitlines()
-    assert lines == [
+    assert lines[:3] == [
         "# TYPE stub_requests_total counter",
         'stub_requests_total{variant="a"} 0',
         'stub_requests_total{variant="b"} 1',
     ]
+    # What it says of its memory stands in families of their own, by variant too.
+    names = ("bitloom_worker_weight_bytes", "bitloom_worker_loaded_resident_bytes")
+    assert {line.partition("}")[0].partition(",")[0] for line in lines[3:]} == {
+        f'{name}{{variant="{variant}"' for name in names for variant in "ab"
+    }
