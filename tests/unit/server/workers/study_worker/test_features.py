@@ -21,11 +21,12 @@ class FakeTower:
 
     def embed(self, pixel_values: Tensor) -> Sequence[Tensor]:
         self.seen += len(pixel_values)
-        return pixel_values * self.weight
+        return list(pixel_values * self.weight)
 
 
 def images(*values: float) -> Tensor:
-    return torch.stack([torch.full((3, 2, 2), value) for value in values])
+    stacked: Tensor = torch.stack([torch.full((3, 2, 2), value) for value in values])
+    return stacked
 
 
 def swap(tower: FakeTower, cache: FeatureCache, weight: float) -> None:
@@ -85,8 +86,13 @@ def test_a_kept_slice_does_not_change_with_its_batch() -> None:
 
 
 def test_inputs_that_are_not_by_image_pass_through() -> None:
-    asked = []
-    cache = FeatureCache(lambda **inputs: asked.append(inputs) or [torch.zeros(1)])
+    asked: list[dict[str, object]] = []
+
+    def embed(**inputs: object) -> Sequence[Tensor]:
+        asked.append(inputs)
+        return [torch.zeros(1)]
+
+    cache = FeatureCache(embed)
     cache(pixel_values=images(1.0, 2.0), sizes=[1])
     cache(pixel_values=images(1.0, 2.0), sizes=[1])
     assert len(asked) == 2
