@@ -4,7 +4,7 @@
 
 Random bf16 weights in shards of 2 GB, written and removed below BITLOOM_BENCHMARK_SCRATCH (default: the
 system's temporary directory; 20 GB of room). Each run is a process of its own, and its peak resident set
-is the kernel's own figure (ru_maxrss). Throughput is bytes of weights read and written a second,
+is the kernel's own figure (VmHWM). Throughput is bytes of weights read and written a second,
 beside what the disk does when the same bytes are merely copied.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import sys
 import tempfile
@@ -85,8 +84,12 @@ def child(method: str, base: str) -> int:
 
 
 def peak_rss() -> int:
-    """The largest resident set of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The largest resident set of this process so far, in bytes.
+
+    Not getrusage's: that one begins with what the parent held when it started this process.
+    """
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(fields["VmHWM"].split()[0]) * 1024
 
 
 def copy_rate(base: Path) -> float:
