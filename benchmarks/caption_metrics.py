@@ -12,14 +12,13 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.harness import Figures, peer_environment, run_isolated
+from benchmarks.harness import Figures, peak_rss, peer_environment, run_isolated
 
 PEER = "pycocoevalcap"
 REQUIREMENTS = ("pycocoevalcap==1.2",)
@@ -84,7 +83,7 @@ def measure_ours(images: int) -> dict[str, float]:
         "seconds": ended - started,
         "run_seconds": ended - indexed,
         "score": score,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_rss() / 2**20,
     }
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.harness import Figures, run_isolated
+from benchmarks.harness import Figures, peak_rss, run_isolated
 from benchmarks.quantize_memory import SCRATCH_VARIABLE
 from benchmarks.shapes import LLAVA_15_7B, write_checkpoint
 from bitloom import packing
@@ -112,9 +111,8 @@ def child(method: str, base: str, work: str, device: str, samples: str) -> int:
         device=find_device(device),
     )
     seconds = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     gpu = torch.cuda.max_memory_allocated() if device != "cpu" else 0
-    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "gpu_bytes": gpu}), flush=True)
+    print(json.dumps({"seconds": seconds, "peak_bytes": peak_rss(), "gpu_bytes": gpu}), flush=True)
     return 0
 
 

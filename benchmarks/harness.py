@@ -76,3 +76,12 @@ def run_isolated(module: str, *arguments: str) -> str:
         [sys.executable, "-m", module, *arguments], check=True, stdout=subprocess.PIPE, text=True
     )
     return done.stdout.strip().split("\n")[-1]
+
+
+def peak_rss() -> int:
+    """The largest resident set of this process so far, in bytes.
+
+    Not getrusage's: that one begins with what the parent held when it started this process.
+    """
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(fields["VmHWM"].split()[0]) * 1024

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.harness import Figures, run_isolated
+from benchmarks.harness import Figures, peak_rss, run_isolated
 from benchmarks.shapes import LLAVA_1B, LLAVA_7B, write_checkpoint
 from bitloom.plan import Plan
 
@@ -81,15 +81,6 @@ def child(method: str, base: str) -> int:
     }
     print(json.dumps(done), flush=True)
     return 0
-
-
-def peak_rss() -> int:
-    """The largest resident set of this process so far, in bytes.
-
-    Not getrusage's: that one begins with what the parent held when it started this process.
-    """
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(fields["VmHWM"].split()[0]) * 1024
 
 
 def copy_rate(base: Path) -> float:

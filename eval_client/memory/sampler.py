@@ -45,15 +45,13 @@ async def _find(session: aiohttp.ClientSession, endpoint: str, model: str, pid: 
 
 
 @asynccontextmanager
-async def sampling(
-    source: Source | None, path: Path, period_s: float = PERIOD_S
-) -> AsyncIterator[list[MemorySample]]:
+async def sampling(source: Source | None, path: Path) -> AsyncIterator[list[MemorySample]]:
     """Sample while the block runs; the list grows meanwhile and is appended to `path` afterwards."""
     samples: list[MemorySample] = []
     if source is None:
         yield samples
         return
-    task = asyncio.create_task(_sample(source, open_gpus(), samples, period_s))
+    task = asyncio.create_task(_sample(source, open_gpus(), samples))
     try:
         yield samples
     finally:
@@ -63,9 +61,7 @@ async def sampling(
             file.writelines(sample.model_dump_json() + "\n" for sample in samples)
 
 
-async def _sample(
-    source: Source, gpus: GpuMemory | None, samples: list[MemorySample], period_s: float
-) -> None:
+async def _sample(source: Source, gpus: GpuMemory | None, samples: list[MemorySample]) -> None:
     while True:
         at_s = time.time()
         if reading := await source.read():
@@ -78,7 +74,7 @@ async def _sample(
                     kv_cache_share=reading.kv_cache_share,
                 )
             )
-        await asyncio.sleep(max(0.0, at_s + period_s - time.time()))
+        await asyncio.sleep(max(0.0, at_s + PERIOD_S - time.time()))
 
 
 def summarise(source: Source | None, samples: Sequence[MemorySample]) -> MemoryUse | None:
