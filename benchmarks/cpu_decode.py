@@ -30,7 +30,7 @@ from benchmarks.harness import Figures
 from bitloom.tensors import index_tensors
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "four": ("bf16", "stock w4", "w4", "w3", "llama Q4_0"),
+    "four": ("bf16", "stock w4", "w4", "w4 int8", "w3", "llama Q4_0"),
     "eight": ("bf16", "w8", "w8 int8", "w8a8", "llama Q8_0"),
     "rest": ("bf16", "w2", "w5", "w6", "w7"),
 }
@@ -38,7 +38,7 @@ KERNEL = "kernel"
 EIGHTS = ("w8a8", "w8 int8")  # 8-bit weights and activations, by vLLM's kernel and by ours
 RIVALS = ("bf16", "llama Q4_0", "llama Q8_0")
 PREFILL = "prefill speed"
-TURNS, TOKENS = 6, 4
+TURNS, TOKENS = 16, 6
 PREFILLS = 1
 Found = dict[str, float | int | str]
 

@@ -111,7 +111,7 @@ class PackedLinearKernel(MPLinearKernel):  # type: ignore[misc]  # vLLM is untyp
         packed = parameters.get(PACKED_NAME)
         if packed is None:
             return nn.functional.linear(x, layer.get_parameter(DENSE_NAME), bias)
-        weight = PackedWeight(
-            packed, layer.get_parameter(SCALES_NAME), parameters.get(ZEROS_NAME), self._shape
-        )
+        scales, zeros = parameters[SCALES_NAME], parameters.get(ZEROS_NAME)
+        assert scales is not None
+        weight = PackedWeight(packed, scales, zeros, self._shape)
         return multiply(x, weight, None if bias is None else bias.float())

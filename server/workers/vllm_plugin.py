@@ -8,10 +8,12 @@ nothing is registered: vLLM's own kernels take 2..8 bits there.
 
 vLLM also copies every dense matrix into oneDNN's layout for its products, the token embeddings too, whose
 rows are only looked up unless the head is tied to them. The plugin has that copy made when first needed.
+And it has vLLM's compiled norms used, which are in its CPU library but offered on GPUs only.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def register() -> None:
         return
     from server.workers.vllm_int8_kernel import PackedInt8Kernel
     from server.workers.vllm_kernel import PackedLinearKernel
+    from server.workers.vllm_norms import register_norms
 
     kernels = linear._POSSIBLE_KERNELS.setdefault(PlatformEnum.CPU, [])
     if PackedLinearKernel not in kernels:
@@ -34,6 +37,10 @@ def register() -> None:
         kernels.insert(0, PackedLinearKernel)
         linear._POSSIBLE_INT8_KERNELS.setdefault(PlatformEnum.CPU, []).insert(0, PackedInt8Kernel)
         _copy_embeddings_late()
+        register_norms()
+        if os.environ.get("TORCH_COMPILE_DISABLE") == "1":
+            # Attention is an operator of its own for the sake of compiled graphs only.
+            type(current_platform).opaque_attention_op = staticmethod(lambda: False)
 
 
 class LateGemm:

@@ -23,6 +23,7 @@ def main() -> None:
     # uvicorn raises the signal again when it has drained: that must not make it an unclean end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     os.umask(0o077)
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch: huge pages for tensors of 2 MiB and more
     arguments.socket.unlink(missing_ok=True)
     import uvicorn
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bitloom import packing
 from server.workers.kernels.library import ISAS, Kernels, kernels
+from server.workers.kernels.linear import PackedLinear
 from server.workers.kernels.ops import operators, packed_dequantize, packed_linear
 from server.workers.kernels.packed import PackedWeight, repack
 
@@ -184,3 +185,18 @@ def test_resident_bytes_are_the_stored_bytes() -> None:
         weight, dense = random_layer(np.random.default_rng(bits), bits, 64, 64, 256, True)
         assert weight.packed.numel() * 8 == dense.numel() * bits
         assert weight.scales.nbytes == 2 * dense.numel() // 64
+
+
+def test_graphs_hold_the_operator_and_give_the_same() -> None:
+    weight, _ = random_layer(np.random.default_rng(0), 4, 32, 48, 64, is_symmetric=False)
+    layer, x = PackedLinear(weight, torch.ones(48)), torch.randn(3, 64)
+    graphs: list[torch.fx.GraphModule] = []
+
+    def keep(graph: torch.fx.GraphModule, _inputs: object) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    compiled = torch.compile(layer, backend=keep, fullgraph=True)
+    assert torch.equal(compiled(x), layer(x))
+    (graph,) = graphs
+    assert "bitloom.packed_linear" in graph.code
