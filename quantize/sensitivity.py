@@ -1,17 +1,21 @@
-"""What each layer's rounding costs the model, to first use: error weighted by Fisher information.
+"""What each layer's rounding costs the model, to first use: output errors weighted by Fisher information.
 
-With the loss L of the calibration texts and a rounded weight W + d, the second-order loss is
+With L the mean loss of T calibration tokens, y = W x a layer's output at a position and D what rounding adds
+to W, the second-order loss is
 
-    dL = 1/2 sum_i F_i d_i^2,    F_i = mean over batches of (dL / dW_i)^2,
+    dL = T/2 sum_positions sum_outputs (dL/dy)^2 (D x)^2,
 
-the diagonal of the empirical Fisher matrix in place of the Hessian (Optimal Brain Damage, LeCun et al.
-1989; as SqueezeLLM, arXiv 2306.07629, weights its clusters). The losses of layers add up: it is the
-additive model, known to fail where layers interact; a search starts from it and measures.
+the diagonal of the empirical Fisher matrix of the outputs in place of the Hessian, positions taken as
+independent (Optimal Brain Damage, LeCun et al. 1989, on outputs instead of weights). Methods differ in how
+errors of one output's weights cancel (GPTQ makes them), which a diagonal over weights does not see: it put
+GPTQ behind AWQ where its output errors are a fifth. The losses of layers add up: it is the additive model,
+known to fail where layers interact; a search starts from it and measures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -25,6 +29,22 @@ from quantize.checkpoint import Checkpoint
 from quantize.dense import open_assembly
 from quantize.preview import preview
 
+POSITIONS = 1024
+"""Of each layer that are kept, at most: those of a 7B model take 8 GB beside its 28 of weights."""
+
+
+@dataclass(slots=True)
+class LayerFisher:
+    """Some positions of one layer: `inputs` [n, in] each, and `gradients` [n, out] of the loss, by batch."""
+
+    inputs: list[Tensor] = field(default_factory=list)
+    gradients: list[Tensor] = field(default_factory=list)
+
+    def loss(self, change: Tensor) -> float:
+        """The predicted loss of adding `change` [out, in] to the weights."""
+        errors = torch.cat(self.inputs) @ change.t()
+        return 0.5 * float((errors * torch.cat(self.gradients)).square().sum())
+
 
 def fisher_losses(plans: Sequence[Plan], store: Path | None = None) -> list[float]:
     """The predicted loss of each plan, by its difference to the checkpoint. Raises as `open_assembly`."""
@@ -32,29 +52,30 @@ def fisher_losses(plans: Sequence[Plan], store: Path | None = None) -> list[floa
     checkpoint = preview(plans[0]).checkpoint
     calibrated = CalibrationPass(checkpoint, plans[0].calibration)
     batches = [batch for batch in calibrated.batches if not batch.is_held_out]
-    information = fisher_information(checkpoint, batches)
-    losses = []
-    for plan in plans:
-        changes = assembly.differences(plan)
-        losses.append(_loss(changes, information))
-    return losses
+    information = output_fisher(checkpoint, batches)
+    return [_loss(assembly.differences(plan), information) for plan in plans]
 
 
-def fisher_information(checkpoint: Checkpoint, batches: Sequence[Batch]) -> dict[str, Tensor]:
-    """Mean squared gradient of the text's loss, by written tensor name, in the tensors' shapes."""
+def output_fisher(checkpoint: Checkpoint, batches: Sequence[Batch]) -> dict[str, LayerFisher]:
+    """Inputs and gradients of every Linear, by the written name of its weights.
+
+    Gradients are scaled so that `LayerFisher.loss` is in units of the loss, averaged over batches. Layers
+    that the loss does not depend on (behind the vision features) are left out: rounding them costs nothing.
+    """
     architecture = getattr(transformers, checkpoint.family.architectures[0])
     model: nn.Module = architecture.from_pretrained(checkpoint.directory, dtype=torch.float32).eval()
-    parameters = {checkpoint.family.written_name(name): each for name, each in model.named_parameters()}
-    total = {name: torch.zeros_like(each) for name, each in parameters.items()}
+    found: dict[str, LayerFisher] = {}
+    share = max(1, POSITIONS // len(batches))
+    watched = [_Watched(found, checkpoint.family.written_name(f"{name}.weight"), share, module)
+               for name, module in model.named_modules() if isinstance(module, nn.Linear)]  # fmt: skip
     image_token = checkpoint.config.get("image_token_index", checkpoint.config.get("image_token_id"))
     for batch in batches:
         model.zero_grad(set_to_none=True)
-        loss = text_loss(model, batch, image_token, dict(checkpoint.family.forward))
-        loss.backward()  # type: ignore[no-untyped-call]
-        for name, each in parameters.items():
-            if each.grad is not None:
-                total[name] += each.grad.square()
-    return {name: each / len(batches) for name, each in total.items()}
+        scale = (float(_counted(batch, image_token).sum()) / len(batches)) ** 0.5
+        for each in watched:
+            each.scale = scale
+        text_loss(model, batch, image_token, dict(checkpoint.family.forward)).backward()  # type: ignore[no-untyped-call]
+    return found
 
 
 def text_loss(
@@ -62,16 +83,36 @@ def text_loss(
 ) -> Tensor:
     """Cross-entropy of each token that counts, given those before it; image tokens do not count."""
     logits = model(**batch.inputs, **forward).logits[:, :-1]
-    targets = batch.inputs["input_ids"][:, 1:]
-    counts = batch.token_weights[:, 1:] > 0
-    if image_token is not None:
-        counts &= targets != image_token
-    return nn.functional.cross_entropy(logits[counts], targets[counts])
+    counts = _counted(batch, image_token)
+    return nn.functional.cross_entropy(logits[counts], batch.inputs["input_ids"][:, 1:][counts])
 
 
-def _loss(changes: Mapping[str, Tensor], information: Mapping[str, Tensor]) -> float:
-    return sum(
-        0.5 * float((information[name] * change.square()).sum())
-        for name, change in changes.items()
-        if name in information
-    )
+class _Watched:
+    """Keeps some positions of a layer from each backward pass."""
+
+    def __init__(self, found: dict[str, LayerFisher], name: str, share: int, module: nn.Module) -> None:
+        self.scale = 1.0
+        self._found, self._name, self._share = found, name, share
+        self._generator = torch.Generator().manual_seed(0)
+        module.register_forward_hook(self._after)
+
+    def _after(self, _module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        x = inputs[0].detach()
+        output.register_hook(lambda gradient: self._keep(x, gradient))  # type: ignore[no-untyped-call]
+
+    def _keep(self, x: Tensor, gradient: Tensor) -> None:
+        x, gradient = x.reshape(-1, x.shape[-1]), gradient.detach().reshape(-1, gradient.shape[-1])
+        count = min(self._share, len(x))
+        rows = torch.randperm(len(x), generator=self._generator)[:count]
+        layer = self._found.setdefault(self._name, LayerFisher())
+        layer.inputs.append(x[rows])
+        layer.gradients.append(gradient[rows] * (self.scale * (len(x) / count) ** 0.5))
+
+
+def _counted(batch: Batch, image_token: int | None) -> Tensor:
+    counts: Tensor = batch.token_weights[:, 1:] > 0
+    return counts if image_token is None else counts & (batch.inputs["input_ids"][:, 1:] != image_token)
+
+
+def _loss(changes: Mapping[str, Tensor], information: Mapping[str, LayerFisher]) -> float:
+    return sum(information[name].loss(change) for name, change in changes.items() if name in information)

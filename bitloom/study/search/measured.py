@@ -143,7 +143,7 @@ def _levels(space: PlanSpace) -> dict[str, dict[str, dict[int, float]] | dict[st
         losses[part.name] = {
             int(bits): float(loss) for bits, loss in zip(values, lost, strict=True) if int(bits) != WHOLE
         }
-        methods[part.name] = {bits: space.methods[part.name, bits] for bits in losses[part.name]}
+        methods[part.name] = {bits: str(space.choices[part.name, bits]) for bits in losses[part.name]}
     return {"sensitivities": losses, "methods": methods}
 
 

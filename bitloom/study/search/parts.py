@@ -1,8 +1,8 @@
 """The parts of a model that a search may set apart, and the levels that each may have.
 
 A part is a component, a block group and a layer type, so that a plan is one level for each part: bits and
-method in one. A level's number is its bits; of the methods the one with the least predicted loss stands
-for the width, since no engine cares which method chose the integers.
+method in one. A level's number is its bits; of the methods, with zero points or without, the one with the
+least predicted loss stands for the width, since no engine cares what chose the integers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from bitloom.variant import Footprint
 
 BITS = (2, 3, 4, 5, 6, 8)
 METHODS = ("rtn", "gptq", "awq")
+ASYMMETRIC_UP_TO = 4
+"""Bits at which zero points are tried: with few levels, one that a group does not use is a loss."""
 GROUP_SIZE = 64
 WHOLE = 16
 GROUPS = ("front", "middle", "end")
@@ -45,19 +47,30 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """How a part is brought to a width."""
+
+    method: str
+    symmetric: bool = True
+
+    def __str__(self) -> str:
+        return self.method if self.symmetric else f"{self.method}-asymmetric"
+
+
+@dataclass(frozen=True, slots=True)
 class PlanSpace:
-    """Parts of one base with the method that stands for each (part, bits), and their space."""
+    """Parts of one base with the choice that stands for each (part, bits), and their space."""
 
     base: str
     parts: tuple[Part, ...]
-    methods: Mapping[tuple[str, int], str]
+    choices: Mapping[tuple[str, int], Choice]
     space: Space
     calibration: Calibration
 
     def plan(self, values: Mapping[str, float], name: str) -> Plan:
         """The plan of one point: bits by part. 16 leaves a part as it is."""
         chosen = [(part, int(values[part.name])) for part in self.parts]
-        rules = [_rule(part, bits, self.methods[part.name, bits]) for part, bits in chosen if bits != WHOLE]
+        rules = [_rule(part, bits, self.choices[part.name, bits]) for part, bits in chosen if bits != WHOLE]
         return _plan(self.base, name, rules, self.calibration)
 
 
@@ -67,7 +80,7 @@ def parts_of(base: str, sizes: Sizes, calibration: Calibration) -> tuple[Part, .
     for place in CANDIDATES:
         part = Part("_".join(place.values()), place)
         try:
-            sizes([_plan(base, part.name, [_rule(part, 8, "rtn")], calibration)])
+            sizes([_plan(base, part.name, [_rule(part, 8, Choice("rtn"))], calibration)])
         except PlanError:
             continue
         found.append(part)
@@ -87,24 +100,23 @@ def open_space(
     calibration = calibration or Calibration(mode="independent")
     parts = parts_of(base, sizes, calibration)
     whole = sizes([_plan(base, "base", [{"bits": WHOLE}], calibration)])[0]
-    cells = [(part, bits, method) for part in parts for bits in BITS for method in METHODS]
+    cells = [(part, bits, choice) for part in parts for bits in BITS for choice in choices_of(bits)]
     plans = [
-        _plan(base, f"{part.name}.{bits}.{method}", [_rule(part, bits, method)], calibration)
-        for part, bits, method in cells
+        _plan(base, f"{part.name}.{bits}.{choice}", [_rule(part, bits, choice)], calibration)
+        for part, bits, choice in cells
     ]
-    found = dict(zip(((part.name, bits, method) for part, bits, method in cells), losses(plans), strict=True))
-    methods = {
-        (part.name, bits): min(METHODS, key=lambda method: found[part.name, bits, method])
+    keys = [(part.name, bits, choice) for part, bits, choice in cells]
+    found = dict(zip(keys, losses(plans), strict=True))
+    weights = dict(zip(keys, sizes(plans), strict=True))
+    choices = {
+        (part.name, bits): min(choices_of(bits), key=lambda choice: found[part.name, bits, choice])
         for part in parts
         for bits in BITS
     }
-    weights = dict(
-        zip(((part.name, bits, method) for part, bits, method in cells), sizes(plans), strict=True)
-    )
     saved: list[list[float]] = []
     lost: list[list[float]] = []
     for part in parts:
-        chosen = [(part.name, bits, methods[part.name, bits]) for bits in BITS]
+        chosen = [(part.name, bits, choices[part.name, bits]) for bits in BITS]
         saved.append([*(_size(weights[key], unit) - _size(whole, unit) for key in chosen), 0.0])
         lost.append([*(found[key] for key in chosen), 0.0])
     levels = np.array([*BITS, WHOLE], dtype=np.float64)
@@ -115,15 +127,22 @@ def open_space(
         [np.array(each) + offset for each, offset in zip(saved, offsets, strict=True)],
         [np.array(each) for each in lost],
     )
-    return PlanSpace(base, parts, methods, space, calibration)
+    return PlanSpace(base, parts, choices, space, calibration)
 
 
 def _size(footprint: Footprint, unit: str) -> float:
     return footprint.bpw if unit == "bpw" else float(footprint.stored_bytes)
 
 
-def _rule(part: Part, bits: int, method: str) -> dict[str, object]:
-    return {**part.place, "bits": bits, "method": method, "group_size": GROUP_SIZE}
+def choices_of(bits: int) -> tuple[Choice, ...]:
+    """What may bring a part to a width."""
+    kinds = (True, False) if bits <= ASYMMETRIC_UP_TO else (True,)
+    return tuple(Choice(method, symmetric) for symmetric in kinds for method in METHODS)
+
+
+def _rule(part: Part, bits: int, choice: Choice) -> dict[str, object]:
+    rule = {**part.place, "bits": bits, "method": choice.method, "group_size": GROUP_SIZE}
+    return rule if choice.symmetric else {**rule, "symmetric": False}
 
 
 def _plan(base: str, name: str, rules: Sequence[Mapping[str, object]], calibration: Calibration) -> Plan:

@@ -11,7 +11,7 @@ from bitloom.study.evaluator import PlanResult, ScoreEstimate
 from bitloom.study.search.goal import UnderBudget
 from bitloom.study.search.measured import finalists, search_budget, search_floor
 from bitloom.study.search.oracle import Measurement
-from bitloom.study.search.parts import PlanSpace, open_space
+from bitloom.study.search.parts import Choice, PlanSpace, open_space
 from bitloom.variant import Footprint
 
 WEIGHTS = {"vision": 900, "connector": 100, "language": 3000}
@@ -45,12 +45,13 @@ def sizes(plans: Sequence[Plan]) -> list[Footprint]:
 
 
 def losses(plans: Sequence[Plan]) -> list[float]:
-    """Rounding to nearest loses twice as much, except at 8 bits."""
+    """Rounding to nearest loses twice as much, except at 8 bits; without zero points half as much again."""
     found = []
     for plan in plans:
         rule = plan.rules[0]
         is_worse = (rule.method == "rtn") != (rule.bits == 8)
-        found.append(share(rule) * 4.0 ** -(rule.bits or 16) * (2 if is_worse else 1))
+        factor = (2 if is_worse else 1) * (1 if rule.symmetric is False else 1.5)
+        found.append(share(rule) * 4.0 ** -(rule.bits or 16) * factor)
     return found
 
 
@@ -85,10 +86,11 @@ def test_parts_that_match_nothing_are_left_out(space: PlanSpace) -> None:
 
 
 def test_the_method_with_less_loss_stands_for_a_width(space: PlanSpace) -> None:
-    assert space.methods["connector", 3] == "gptq"
-    assert space.methods["connector", 8] == "rtn"
+    assert space.choices["connector", 3] == Choice("gptq", symmetric=False)
+    assert space.choices["connector", 5] == Choice("gptq")
+    assert space.choices["connector", 8] == Choice("rtn")
     plan = space.plan({part.name: 3.0 for part in space.parts}, "three")
-    assert {(rule.bits, rule.method) for rule in plan.rules} == {(3, "gptq")}
+    assert {(rule.bits, rule.method, rule.symmetric) for rule in plan.rules} == {(3, "gptq", False)}
 
 
 def test_sizes_of_parts_add_up_to_the_plans(space: PlanSpace) -> None:
