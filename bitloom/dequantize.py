@@ -18,6 +18,8 @@ from bitloom.tensors import TensorEntry, index_tensors, read_array
 from bitloom.variant import LayerRecord, read_manifest
 
 PACKED, SCALE, SHAPE, ZERO_POINT = "weight_packed", "weight_scale", "weight_shape", "weight_zero_point"
+WEIGHT = "weight"
+"""Of a layer with 8-bit activations, whose weights are int8 as they are."""
 _PARAMETERS = frozenset({SCALE, SHAPE, ZERO_POINT})
 
 
@@ -34,7 +36,7 @@ def dequantized_state(directory: Path, without: Set[str] = frozenset()) -> Itera
     entries = index_tensors(directory)
     for name, entry in entries.items():
         module, _, parameter = name.rpartition(".")
-        if parameter in _PARAMETERS or (parameter == PACKED and module in without):
+        if parameter in _PARAMETERS or (parameter in (PACKED, WEIGHT) and module in without):
             continue
         if parameter == PACKED:
             yield f"{module}.weight", _unpack_layer(entries, module, layers[module])

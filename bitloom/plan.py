@@ -115,7 +115,11 @@ class Gptq(Schema):
 
 
 class Plan(Schema):
-    """A named, complete description of a variant: a base checkpoint and rules."""
+    """A named, complete description of a variant: a base checkpoint and rules.
+
+    `engine: transformers` asks for a variant that only transformers has to load: layers that vLLM could hold
+    only dense (BLIP-2's Q-Former and language projection) are packed as well.
+    """
 
     file_error: ClassVar[type[InputError]] = PlanError
 
@@ -126,6 +130,7 @@ class Plan(Schema):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
     calibration: Calibration = Calibration()
     gptq: Gptq | None = None
+    engine: Literal["transformers"] | None = None
 
     @property
     def hash(self) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bitloom.variant import Engine
 from quantize.families import Family
 from quantize.resolve import ResolvedLayer
 
@@ -29,21 +31,31 @@ class EngineSupport:
         return f"{self.engine}: yes, {'stock' if self.needs is None else self.needs}"
 
 
+def engines_of(family: Family, layers: Iterable[ResolvedLayer]) -> tuple[Engine, ...]:
+    """The engines that load a checkpoint of these layers: not vLLM where it reads a packed one only dense."""
+    if any(layer.packed_scheme is not None and family.dense_reason(layer.name) for layer in layers):
+        return tuple(engine for engine in family.engines if engine != "vllm")
+    return family.engines
+
+
 def engine_support(family: Family, layers: tuple[ResolvedLayer, ...]) -> tuple[EngineSupport, ...]:
     """What loads a checkpoint of these layers; the CUDA line is read from vLLM's source."""
+    reason = None
+    if "vllm" not in family.engines:
+        reason = f"vLLM has no model for {family.name}"
+    elif "vllm" not in engines_of(family, layers):
+        reason = "the plan's `engine` is transformers, and layers are packed that vLLM reads only dense"
     packed = [layer for layer in layers if layer.packed_scheme is not None]
     widths = {layer.packed_scheme.stored_bits for layer in packed if layer.packed_scheme}
     return (
-        _vllm("vLLM on CUDA", family, _cuda_needs(widths)),
-        _vllm("vLLM on CPU", family, _cpu_needs(packed)),
+        _vllm("vLLM on CUDA", reason, _cuda_needs(widths)),
+        _vllm("vLLM on CPU", reason, _cpu_needs(packed)),
         EngineSupport("transformers", "transformers" in family.engines, _transformers_needs(widths)),
     )
 
 
-def _vllm(engine: str, family: Family, needs: str | None) -> EngineSupport:
-    if "vllm" not in family.engines:
-        return EngineSupport(engine, False, f"vLLM has no model for {family.name}")
-    return EngineSupport(engine, True, needs)
+def _vllm(engine: str, reason_not: str | None, needs: str | None) -> EngineSupport:
+    return EngineSupport(engine, reason_not is None, needs if reason_not is None else reason_not)
 
 
 def _cuda_needs(widths: set[int]) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bitloom.plan import Component, Plan
 from bitloom.variant import Engine, Footprint
 from quantize.checkpoint import Checkpoint, open_checkpoint
-from quantize.engines import EngineSupport, engine_support
+from quantize.engines import EngineSupport, engine_support, engines_of
 from quantize.mapping import check_mapping_groups
 from quantize.memory import peak_bytes
 from quantize.resolve import ResolvedLayer, notes, resolve
@@ -64,4 +64,6 @@ def describe(checkpoint: Checkpoint, layers: tuple[ResolvedLayer, ...]) -> Previ
     outputs = plan_outputs(checkpoint, layers)
     total, components = footprints(checkpoint, outputs)
     all_notes = (*notes(layers), *engine_notes(layers))
-    return Preview(checkpoint, layers, outputs, total, components, checkpoint.family.engines, all_notes)
+    return Preview(
+        checkpoint, layers, outputs, total, components, engines_of(checkpoint.family, layers), all_notes
+    )

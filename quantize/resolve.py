@@ -69,7 +69,7 @@ def resolve(plan: Plan, checkpoint: Checkpoint) -> tuple[ResolvedLayer, ...]:
             settings[layer.name] = replace(settings[layer.name], **rule.settings)  # type: ignore[arg-type]
     for index, matched in enumerate(matches):
         _check_effect(plan, index, [settings[layer.name] for layer in matched])
-    resolved = tuple(_resolve_layer(layer, settings[layer.name], checkpoint) for layer in layers)
+    resolved = tuple(_resolve_layer(plan, layer, settings[layer.name], checkpoint) for layer in layers)
     check_fused(layers, {layer.name: layer.scheme for layer in resolved})
     return resolved
 
@@ -135,7 +135,7 @@ def _check_effect(plan: Plan, index: int, settings: list[_Settings]) -> None:
         )
 
 
-def _resolve_layer(layer: Layer, settings: _Settings, checkpoint: Checkpoint) -> ResolvedLayer:
+def _resolve_layer(plan: Plan, layer: Layer, settings: _Settings, checkpoint: Checkpoint) -> ResolvedLayer:
     scheme = None
     reason = None
     if settings.bits != 16:
@@ -150,7 +150,8 @@ def _resolve_layer(layer: Layer, settings: _Settings, checkpoint: Checkpoint) ->
             clip=settings.clip,
             scale_dtype=SCALE_DTYPES[layer.dtype],
         )
-        reason = checkpoint.family.dense_reason(layer.name)
+        # The reasons are all vLLM's.
+        reason = None if plan.engine == "transformers" else checkpoint.family.dense_reason(layer.name)
         check_scheme(layer, scheme, is_stored_dense=reason is not None)
     return ResolvedLayer(
         layer.name, layer.component, layer.block, layer.layer_type, layer.shape, layer.dtype, scheme, reason

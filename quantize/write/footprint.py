@@ -8,6 +8,7 @@ from bitloom.plan import COMPONENTS, Component
 from bitloom.tensors import DTYPE_BYTES, FLOAT_DTYPES
 from bitloom.variant import Engine, Footprint
 from quantize.checkpoint import Checkpoint
+from quantize.engines import engines_of
 from quantize.write.layout import OutputTensor
 from quantize.write.unread import left_out_by_vllm
 
@@ -22,7 +23,8 @@ def footprints(
         if component is None:
             raise AssertionError(f"{output.name} belongs to no component")
         parts.setdefault(component, []).append(output)
-    engines = checkpoint.family.engines
+    layers = [output.layer for output in outputs if output.layer is not None]
+    engines = engines_of(checkpoint.family, layers)
     skips = left_out_by_vllm(checkpoint)
     components = {name: _footprint(parts[name], engines, skips) for name in COMPONENTS if name in parts}
     return _footprint(outputs, engines, skips), components
@@ -36,11 +38,8 @@ def _footprint(
     parameters = sum(output.entry.count for output in floats)
     stored_bytes = sum(output.stored_bytes for output in outputs)
     resident: dict[Engine, int] = {
-        # Both keep weights packed; the transformers worker has no 8-bit activations: W8A8 is dense there.
         "vllm": sum(output.resident_bytes for output in outputs if not skips(output.name)),
-        "transformers": sum(
-            output.entry.size if _is_w8a8(output) else output.resident_bytes for output in outputs
-        ),
+        "transformers": sum(output.resident_bytes for output in outputs),
     }
     return Footprint(
         parameters=parameters,
@@ -54,11 +53,6 @@ def _footprint(
 
 def _is_packed(output: OutputTensor) -> bool:
     return output.layer is not None and output.layer.packed_scheme is not None
-
-
-def _is_w8a8(output: OutputTensor) -> bool:
-    scheme = None if output.layer is None else output.layer.packed_scheme
-    return scheme is not None and scheme.activations == 8
 
 
 def _nominal_bits(output: OutputTensor) -> int:

@@ -11,6 +11,7 @@ from bitloom.plan import Plan
 from bitloom.provenance import provenance
 from bitloom.variant import MANIFEST_NAME, Base, LayerRecord, VariantManifest
 from quantize.checkpoint import Checkpoint
+from quantize.engines import engines_of
 from quantize.resolve import ResolvedLayer, notes
 from quantize.write.footprint import footprints
 from quantize.write.layout import OutputTensor
@@ -58,7 +59,7 @@ def write_manifest(
         total=total,
         components=components,
         layers=records,
-        engines=checkpoint.family.engines,
+        engines=engines_of(checkpoint.family, layers),
         notes=(*notes(layers), *engine_notes(layers), *source_notes),
         files=list_files(directory),
     )

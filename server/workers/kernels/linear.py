@@ -43,15 +43,19 @@ def _rounds_activations() -> bool:
 
 
 class PackedLinear(nn.Module):
-    """y = x @ W.T + b with W of 2..8 bits; its tensors are buffers: nothing casts or trains them."""
+    """y = x @ W.T + b with W of 2..8 bits; its tensors are buffers: nothing casts or trains them.
+
+    With `int8` activations are rounded to 8 bits, as W8A8 layers want it.
+    """
 
     packed: Tensor
     scales: Tensor
     zero_points: Tensor | None
     bias: Tensor | None
 
-    def __init__(self, weight: PackedWeight, bias: Tensor | None) -> None:
+    def __init__(self, weight: PackedWeight, bias: Tensor | None, int8: bool = False) -> None:
         super().__init__()
+        self.int8 = int8
         self.shape: PackedShape = weight.shape
         self.in_features, self.out_features = weight.shape.inputs, weight.shape.outputs
         self.register_buffer("packed", weight.packed)
@@ -61,4 +65,5 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in] -> [..., out] of the same type."""
-        return multiply(x, PackedWeight(self.packed, self.scales, self.zero_points, self.shape), self.bias)
+        weight = PackedWeight(self.packed, self.scales, self.zero_points, self.shape)
+        return multiply(x, weight, self.bias, self.int8)

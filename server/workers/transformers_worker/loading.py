@@ -3,7 +3,7 @@
 Stock transformers loads variants too, but only those whose widths its compressed-tensors unpacks, and
 it unpacks on every call. On a CPU the quantized layers stay packed here, for the worker's own kernels
 (`residency`); what those do not take, and everything on a GPU, is dequantized once, by the same code that
-is the tests' reference. 8-bit activations are not imitated.
+is the tests' reference. 8-bit activations are rounded by the kernels alone: what is dense does without.
 """
 
 from __future__ import annotations

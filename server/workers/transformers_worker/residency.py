@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bitloom.dequantize import PACKED, SCALE, ZERO_POINT
+from bitloom.dequantize import PACKED, SCALE, WEIGHT, ZERO_POINT
 from bitloom.tensors import TensorEntry, index_tensors, read_array
 from bitloom.variant import LayerRecord, read_manifest
 from server.workers.kernels.library import kernels
 from server.workers.kernels.linear import PackedLinear
-from server.workers.kernels.packed import refusal, repack
+from server.workers.kernels.packed import PackedWeight, refusal, repack, repack_int8
 
 # Parts of module names by which checkpoints and transformers' classes differ.
 _OPTIONAL_PARTS = frozenset({"model", "vision_model", "language_model"})
@@ -65,10 +65,16 @@ class Residency:
             assert isinstance(place, Place)
             bias = place.get_parameter("bias") if place.bias is not None else None
             record = self._layers[layer_name]
-            zero_points = None if record.symmetric else self._tensor(layer_name, ZERO_POINT)
-            words, scales = self._tensor(layer_name, PACKED), self._tensor(layer_name, SCALE)
-            weight = repack(words, scales, zero_points, record.container_bits or record.bits, record.shape[1])
-            model.set_submodule(module_name, PackedLinear(weight, bias))
+            is_w8a8 = record.activations == 8
+            model.set_submodule(module_name, PackedLinear(self._repacked(record), bias, int8=is_w8a8))
+
+    def _repacked(self, record: LayerRecord) -> PackedWeight:
+        name, scales = record.name, self._tensor(record.name, SCALE)
+        if record.activations == 8:
+            return repack_int8(self._tensor(name, WEIGHT), scales)
+        zero_points = None if record.symmetric else self._tensor(name, ZERO_POINT)
+        bits = record.container_bits or record.bits
+        return repack(self._tensor(name, PACKED), scales, zero_points, bits, record.shape[1])
 
     def _make_places(self, model: nn.Module) -> None:
         by_key: dict[str, list[str]] = {}
@@ -103,7 +109,10 @@ def _packable(directory: Path, entries: Mapping[str, TensorEntry], config: Any) 
     )
     found = {}
     for record in read_manifest(directory).layers:
-        if f"{record.name}.{PACKED}" not in entries or (is_tied and record.layer_type == "head"):
+        stored = WEIGHT if record.activations == 8 else PACKED
+        if f"{record.name}.{stored}" not in entries or f"{record.name}.{SCALE}" not in entries:
+            continue
+        if is_tied and record.layer_type == "head":
             continue
         bits, inputs = record.container_bits or record.bits, record.shape[1]
         groups = entries[f"{record.name}.{SCALE}"].shape[1]

@@ -41,11 +41,11 @@ Rules = Sequence[dict[str, Any]]
 FirstTokens = list[dict[int, float]]
 
 
-def plan_of(model: str, name: str, rules: Rules) -> Plan:
+def plan_of(model: str, name: str, rules: Rules, engine: str | None = None) -> Plan:
     """A plan on one of the zoo's models; statistics of the full-precision model, so that plans share them."""
     calibration = {"samples": SAMPLES, "mode": "independent"}
     document = {"name": name, "base": str(ZOO / model), "rules": list(rules), "calibration": calibration}
-    return Plan.parse(document, source="test")
+    return Plan.parse({**document, "engine": engine}, source="test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class Workshop:
 
     folder: Path
 
-    def variants(self, model: str, plans: dict[str, Rules]) -> list[Path]:
+    def variants(self, model: str, plans: dict[str, Rules], engine: str | None = None) -> list[Path]:
         """Directories of variants, calibrated once."""
-        named = [plan_of(model, name, rules) for name, rules in plans.items()]
+        named = [plan_of(model, name, rules, engine) for name, rules in plans.items()]
         checkpoint = open_checkpoint(str(ZOO / model))
         calibrated = CalibrationPass(checkpoint, named[0].calibration)
         layers = [resolve(plan, checkpoint) for plan in named]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bitloom.plan import COMPONENTS
+from bitloom.tensors import index_tensors
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(3600), pytest.mark.filterwarnings("ignore")]
 
@@ -91,3 +92,23 @@ def test_variants_compute_what_their_dequantized_weights_do(
             assert max(gaps) <= MAX_DIFFERENCE, f"{where}: vLLM"
             seen.add(round(float(want.max()), 5))
     assert len(seen) > len(indices), "variants and questions must matter"
+
+
+@pytest.mark.slow
+def test_for_transformers_the_q_former_stays_packed_at_every_width(
+    workshop: Any, reference: Any, packed_loaded: Any, transformers_loaded: Any
+) -> None:
+    plans = {
+        f"q{bits}": [{"component": "connector", "method": "gptq", "bits": bits, "group_size": GROUP_SIZE}]
+        for bits in WIDTHS
+    }
+    directories: list[Path] = workshop.variants("tiny-blip2", plans, "transformers")
+    questions = workshop.questions("tiny-blip2")
+    for directory in directories:
+        names = {name for name in index_tensors(directory) if name.endswith(".weight_packed")}
+        assert "language_projection.weight_packed" in names
+        assert any(name.startswith("qformer.") for name in names)
+        expected = reference(directory, questions)
+        for ask in (packed_loaded, transformers_loaded):  # the former counts the layers that stay packed
+            for want, got in zip(expected, ask(directory, questions), strict=True):
+                assert float((got - want).abs().max()) <= MAX_DIFFERENCE, directory.name

@@ -114,6 +114,18 @@ def test_layers_the_engine_holds_dense_are_rounded_and_stored_dense(blip2_base: 
     assert len(np.unique(values[0, :32])) <= 8
 
 
+def test_for_transformers_alone_they_are_packed(blip2_base: Path, tmp_path: Path) -> None:
+    rules = [{"component": "connector", "bits": 3, "group_size": 32}]
+    document = {"name": "p", "base": str(blip2_base), "rules": rules, "engine": "transformers"}
+    manifest = quantize(Plan.parse(document, source="plan"), tmp_path / "v")
+    connector = [record for record in manifest.layers if record.component == "connector"]
+    assert all(record.stored_dense is None and record.bits == 3 for record in connector)
+    assert manifest.engines == ("transformers",)
+    assert set(manifest.total.resident_bytes) == {"transformers"}
+    assert manifest.components["connector"].bpw < 6
+    assert "language_projection.weight_packed" in index_tensors(tmp_path / "v")
+
+
 def test_w8a8_keeps_int8_weights_and_declares_its_activations(llava_base: Path, tmp_path: Path) -> None:
     rule = {"component": "vision", "bits": 8, "group_size": "channel", "activations": 8}
     make(llava_base, tmp_path / "v", [rule])

@@ -87,3 +87,33 @@ def test_memory_is_what_the_manifest_predicts(tmp_path: Path) -> None:
         # Zero points take a byte each, and positions are buffers: some hundred bytes a layer.
         predicted = footprint.resident_bytes["transformers"]
         assert found[component] == pytest.approx(predicted, rel=0.04), component
+
+
+@pytest.mark.skipif(kernels() is None, reason="no C++ compiler, and no prebuilt library")
+def test_w8a8_layers_stay_in_8_bits_and_round_their_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = {"component": "vision", "bits": 8, "group_size": "channel", "activations": 8}
+    document = {"name": "w8a8", "base": str(ZOO / "tiny-llava"), "rules": [rule]}
+    directory = tmp_path / "variant"
+    manifest = quantize(Plan.parse(document, source="test"), directory)
+    packed = load_model(directory, WorkerOptions(dtype="float32"))
+    monkeypatch.setattr(residency, "kernels", lambda: None)
+    dense = load_model(directory, WorkerOptions(dtype="float32"))
+    layers = {name: each for name, each in packed.model.named_modules() if isinstance(each, PackedLinear)}
+    assert len(layers) == sum(record.activations == 8 for record in manifest.layers) > 0
+    assert sum(each.packed.nbytes for each in layers.values()) == sum(
+        record.shape[0] * record.shape[1] for record in manifest.layers if record.activations == 8
+    )
+    plain = logits(dense, TEXTS["tiny-llava"])
+    for name in layers:
+        dense.model.get_submodule(name).register_forward_pre_hook(lambda _, inputs: (rounded(inputs[0]),))
+    expected, found = logits(dense, TEXTS["tiny-llava"]), logits(packed, TEXTS["tiny-llava"])
+    # A tie that goes the other way is a 127th of a row's largest.
+    assert float((found - expected).abs().max()) <= 0.1 * float((plain - expected).abs().max())
+
+
+def rounded(x: torch.Tensor) -> torch.Tensor:
+    """x [..., in] on 255 levels between its own extremes, symmetric."""
+    scale = x.abs().amax(-1, keepdim=True).clamp(min=1e-12) / 127
+    return (x / scale).round() * scale

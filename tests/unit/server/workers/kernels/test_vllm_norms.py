@@ -25,14 +25,14 @@ def test_compiled_norms_are_preferred_and_agree_with_the_definition(dtype: torch
         return wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + 1e-5) * weight.double()
 
     # In bfloat16 the quotient is rounded before the product is.
-    close = {"rtol": 1e-6, "atol": 1e-6} if dtype is torch.float32 else {"rtol": 2**-6, "atol": 2**-8}
+    rtol, atol = (1e-6, 1e-6) if dtype is torch.float32 else (2**-6, 2**-8)
     with ir.ops.rms_norm.set_priority([vllm_norms.PROVIDER, "native"]):
         found = ir.ops.rms_norm(x, weight, 1e-5)
-    torch.testing.assert_close(found.double(), expected(x), **close)
+    torch.testing.assert_close(found.double(), expected(x), rtol=rtol, atol=atol)
     total = x + residual
     with ir.ops.fused_add_rms_norm.set_priority([vllm_norms.PROVIDER, "native"]):
         found, summed = ir.ops.fused_add_rms_norm.maybe_inplace(x.clone(), residual.clone(), weight, 1e-5)
-    torch.testing.assert_close(found.double(), expected(total), **close)
+    torch.testing.assert_close(found.double(), expected(total), rtol=rtol, atol=atol)
     torch.testing.assert_close(summed, total)
 
 
@@ -43,7 +43,9 @@ def test_what_the_compiled_norms_do_not_take_is_left_to_vllm() -> None:
     assert takes_norm(x, weight, 1e-5)
     assert takes_added_norm(x, x, weight, 1e-5)
     strided, odd = torch.ones(64, 2).t(), torch.ones(2, 33)
-    for wrong in ((x, None), (x.bfloat16(), weight), (strided, weight), (odd, weight)):
-        assert not takes_norm(*wrong, 1e-5)
+    assert not takes_norm(x, None, 1e-5)
+    assert not takes_norm(x.bfloat16(), weight, 1e-5)
+    assert not takes_norm(strided, weight, 1e-5)
+    assert not takes_norm(odd, weight, 1e-5)
     assert not takes_norm(x, weight, 1e-5, 32)
     assert not takes_added_norm(x, strided, weight, 1e-5)
