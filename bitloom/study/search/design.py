@@ -54,3 +54,20 @@ def starting_plans(
             chosen.append(smallest)
         factors = np.exp(DOUBT * generator.standard_normal(len(losses)))
     return chosen
+
+
+def front_plans(pool: Pool, losses: Sequence[Floats], count: int) -> list[int]:
+    """Up to `count` plans of different sizes, the smallest first: additive optima below each of some sizes.
+
+    Sizes are in even ratios from the smallest plan's up to the largest's, which is not among them: where
+    quality begins to suffer is not known, and the whole model's is.
+    """
+    limits = np.geomspace(pool.sizes.min(), pool.sizes.max(), count + 1)[:-1]
+    total = additive_losses(pool, losses)
+    chosen: list[int] = []
+    for limit in limits:
+        below = np.flatnonzero(pool.sizes <= limit * (1 + 1e-9))
+        best = int(below[np.lexsort((pool.sizes[below], total[below]))[0]])
+        if best not in chosen:
+            chosen.append(best)
+    return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from bitloom.errors import InputError
 from bitloom.study.observations import Floats
+from bitloom.study.search.design import front_plans, starting_plans
 from bitloom.study.search.pool import Indices, Pool
 from bitloom.study.search.surrogate import Belief
 
@@ -19,6 +21,12 @@ class Goal(Protocol):
 
     def allowed(self, pool: Pool) -> NDArray[np.bool_]:
         """Plans [plans] that may be measured."""
+        ...
+
+    def starts(
+        self, pool: Pool, losses: Sequence[Floats], count: int, generator: np.random.Generator
+    ) -> list[int]:
+        """Up to `count` allowed plans to measure first, by the additive model's `losses`."""
         ...
 
     def best(self, pool: Pool, measured: Indices, scores: Floats) -> int:
@@ -35,6 +43,7 @@ class Goal(Protocol):
 
 
 Z95 = 1.96
+FLOOR_STARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,12 @@ class UnderBudget:
                 "trade; give a smaller budget"
             )
         return pool.sizes <= self.limit
+
+    def starts(
+        self, pool: Pool, losses: Sequence[Floats], count: int, generator: np.random.Generator
+    ) -> list[int]:
+        """The additive optimum under the limit, the smallest plan, optima under random sensitivities."""
+        return starting_plans(pool, np.flatnonzero(self.allowed(pool)), losses, count, generator)
 
     def best(self, pool: Pool, measured: Indices, scores: Floats) -> int:
         """The highest score; among equals the smallest plan."""
@@ -80,6 +95,12 @@ class AboveFloor:
     def allowed(self, pool: Pool) -> NDArray[np.bool_]:
         """Every plan."""
         return np.ones(len(pool), dtype=np.bool_)
+
+    def starts(
+        self, pool: Pool, losses: Sequence[Floats], count: int, _generator: np.random.Generator
+    ) -> list[int]:
+        """Additive optima of a few sizes: the level is somewhere between the smallest and the largest."""
+        return front_plans(pool, losses, min(count, FLOOR_STARTS))
 
     def best(self, pool: Pool, measured: Indices, scores: Floats) -> int:
         """The smallest plan at or above the level; the highest score where none is."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from bitloom.errors import InputError
 from bitloom.study.observations import Floats
-from bitloom.study.search.design import prior_losses, starting_plans
+from bitloom.study.search.design import prior_losses
 from bitloom.study.search.goal import Goal
 from bitloom.study.search.oracle import Measurement, Oracle
 from bitloom.study.search.pool import Indices, Pool
@@ -81,7 +81,7 @@ def search(
     trail = _Trail(list(measured))
     losses = prior_losses(pool) if losses is None else losses
     starts = min(len(pool.features) + 1, lookups - len(trail.lookups))
-    for index in starting_plans(pool, allowed, losses, starts, generator):
+    for index in goal.starts(pool, losses, starts, generator):
         if index not in trail.indices:
             trail.lookups.append(Lookup(index, oracle.evaluate(pool.point(index)), None, None))
     return _refine(oracle, pool, goal, trail, allowed, lookups, Surrogate(pool, losses))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bitloom.study.observations import Observations
-from bitloom.study.search.design import additive_losses, prior_losses, starting_plans
+from bitloom.study.search.design import additive_losses, front_plans, prior_losses, starting_plans
 from bitloom.study.search.pool import Pool, pool_of
 
 
@@ -40,3 +40,17 @@ def test_features_that_are_no_bits_start_at_random() -> None:
         for seed in range(30)
     }
     assert firsts == {0, 1, 2, 3}
+
+
+def test_plans_along_the_front_are_of_all_sizes_but_the_whole(grid: Observations) -> None:
+    pool = pool_of(grid)
+    losses = prior_losses(pool)
+    plans = front_plans(pool, losses, 4)
+    sizes = pool.sizes[plans]
+    assert sizes[0] == pool.sizes.min()
+    assert np.all(np.diff(sizes) > 0)
+    assert sizes[-1] < pool.sizes.max()
+    assert sizes[-1] > np.sqrt(pool.sizes.min() * pool.sizes.max())
+    total = additive_losses(pool, losses)
+    for plan in plans:
+        assert total[plan] == total[pool.sizes <= pool.sizes[plan]].min()
