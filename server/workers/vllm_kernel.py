@@ -27,7 +27,7 @@ from vllm.model_executor.kernels.linear.mixed_precision.MPLinearKernel import (
 
 from bitloom import packing
 from bitloom.packing import MAX_BITS, MIN_BITS
-from server.workers.kernels.library import kernels
+from server.workers.kernels.library import kernels, rounds_activations
 from server.workers.kernels.linear import multiply
 from server.workers.kernels.packed import PackedShape, PackedWeight, refusal, repack
 
@@ -60,6 +60,7 @@ class PackedLinearKernel(MPLinearKernel):  # type: ignore[misc]  # vLLM is untyp
     """y = x @ W.T + b with W packed, or dequantized at load; any shape, group and float type."""
 
     _shape: PackedShape
+    _int8: bool
 
     @classmethod
     def get_min_capability(cls) -> int:
@@ -94,7 +95,7 @@ class PackedLinearKernel(MPLinearKernel):  # type: ignore[misc]  # vLLM is untyp
         if reason is None and kernels() is not None:
             weight = repack(*stored, bits, inputs)
             made = {PACKED_NAME: weight.packed, SCALES_NAME: weight.scales, ZEROS_NAME: weight.zero_points}
-            self._shape = weight.shape
+            self._shape, self._int8 = weight.shape, rounds_activations()
         else:
             made = {DENSE_NAME: dequantize(*stored, bits, inputs, self.config.act_type)}
         for name in (self.w_q_name, self.w_s_name, self.w_zp_name):
@@ -114,4 +115,4 @@ class PackedLinearKernel(MPLinearKernel):  # type: ignore[misc]  # vLLM is untyp
         scales, zeros = parameters[SCALES_NAME], parameters.get(ZEROS_NAME)
         assert scales is not None
         weight = PackedWeight(packed, scales, zeros, self._shape)
-        return multiply(x, weight, None if bias is None else bias.float())
+        return multiply(x, weight, None if bias is None else bias.float(), self._int8)

@@ -80,7 +80,7 @@ def search(
     allowed = np.flatnonzero(goal.allowed(pool))
     trail = _Trail(list(measured))
     losses = prior_losses(pool) if losses is None else losses
-    starts = min(len(pool.features) + 1, lookups - len(trail.lookups))
+    starts = max(0, min(len(pool.features) + 1, lookups - len(trail.lookups)))
     for index in goal.starts(pool, losses, starts, generator):
         if index not in trail.indices:
             trail.lookups.append(Lookup(index, oracle.evaluate(pool.point(index)), None, None))

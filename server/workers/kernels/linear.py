@@ -15,7 +15,7 @@ operators()  # here, not in a call: defining them cannot be part of a graph
 def multiply(x: Tensor, weight: PackedWeight, bias: Tensor | None, int8: bool = False) -> Tensor:
     """x [..., in] -> [..., out] of the same type; bias float32 [out].
 
-    Activations are rounded to 8 bits a group where `int8` or BITLOOM_KERNEL_ACTIVATIONS asks for it.
+    With `int8` activations are rounded to 8 bits a group, or a row where the weights have one scale a row.
     """
     shape = weight.shape
     # Graphs hold the operator; a plain tensor is spared torch's dispatcher, half of what a call costs.
@@ -32,20 +32,15 @@ def multiply(x: Tensor, weight: PackedWeight, bias: Tensor | None, int8: bool = 
         shape.outputs,
         shape.inputs,
         bias,
-        int8 or _rounds_activations(),
+        int8,
     )
     return y
-
-
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _rounds_activations() -> bool:
-    return rounds_activations()
 
 
 class PackedLinear(nn.Module):
     """y = x @ W.T + b with W of 2..8 bits; its tensors are buffers: nothing casts or trains them.
 
-    With `int8` activations are rounded to 8 bits, as W8A8 layers want it.
+    Activations are rounded to 8 bits where `int8` (W8A8) or BITLOOM_KERNEL_ACTIVATIONS asks for it.
     """
 
     packed: Tensor
@@ -55,7 +50,7 @@ class PackedLinear(nn.Module):
 
     def __init__(self, weight: PackedWeight, bias: Tensor | None, int8: bool = False) -> None:
         super().__init__()
-        self.int8 = int8
+        self.int8 = int8 or rounds_activations()
         self.shape: PackedShape = weight.shape
         self.in_features, self.out_features = weight.shape.inputs, weight.shape.outputs
         self.register_buffer("packed", weight.packed)

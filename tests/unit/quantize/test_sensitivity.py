@@ -17,9 +17,11 @@ ZOO = Path(os.environ.get("BITLOOM_ZOO", Path(__file__).parents[3] / "zoo"))
 BASE = str(ZOO / "tiny-llava")
 
 
-def plan_of(name: str, component: str, bits: int) -> Plan:
-    rule = {"component": component, "bits": bits, "method": "rtn", "group_size": 64}
-    calibration = {"mode": "independent", "samples": 16}
+def plan_of(
+    name: str, component: str, bits: int, *, method: str = "rtn", blocks: str = "all", samples: int = 16
+) -> Plan:
+    rule = {"component": component, "blocks": blocks, "bits": bits, "method": method, "group_size": 64}
+    calibration = {"mode": "independent", "samples": samples}
     document = {"name": name, "base": BASE, "rules": [rule], "calibration": calibration}
     return Plan.parse(document, source="test")
 
@@ -34,12 +36,9 @@ def test_fewer_bits_lose_more_and_components_add_up() -> None:
 
 
 def test_scales_that_awq_moves_cost_nothing(tmp_path: Path) -> None:
-    plans = []
-    for method in ("rtn", "awq"):
-        rule = {"component": "language", "blocks": "0", "bits": 8, "method": method, "group_size": 64}
-        calibration = {"mode": "independent", "samples": 8}
-        document = {"name": method, "base": BASE, "rules": [rule], "calibration": calibration}
-        plans.append(Plan.parse(document, source="test"))
+    plans = [
+        plan_of(method, "language", 8, method=method, blocks="0", samples=8) for method in ("rtn", "awq")
+    ]
     rounded, smoothed = fisher_losses(plans, tmp_path / "store")
     # The scales themselves change weights by a multiple of themselves: 1000 times as much, if they counted.
     assert 0 < smoothed < 3 * rounded
@@ -55,12 +54,9 @@ def test_the_loss_is_that_of_a_small_change_in_every_direction_of_the_outputs() 
 
 
 def test_gptq_is_seen_to_lose_less_than_rounding(tmp_path: Path) -> None:
-    plans = []
-    for method in ("rtn", "gptq"):
-        rule = {"component": "language", "blocks": "0", "bits": 3, "method": method, "group_size": 64}
-        calibration = {"mode": "independent", "samples": 16}
-        document = {"name": method, "base": BASE, "rules": [rule], "calibration": calibration}
-        plans.append(Plan.parse(document, source="test"))
+    plans = [
+        plan_of(method, "language", 3, method=method, blocks="0", samples=16) for method in ("rtn", "gptq")
+    ]
     rounded, compensated = fisher_losses(plans, tmp_path / "store")
     assert 0 < compensated < 0.7 * rounded
 

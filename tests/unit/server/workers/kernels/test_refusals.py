@@ -10,7 +10,7 @@ import torch
 
 from server.workers.kernels import build, library
 from server.workers.kernels.library import CWeight, KernelError, kernels
-from server.workers.kernels.linear import multiply
+from server.workers.kernels.linear import PackedLinear
 from server.workers.kernels.ops import c_weight, operators, packed_linear
 from server.workers.kernels.packed import PackedWeight, refusal, repack
 
@@ -121,11 +121,11 @@ def test_activations_are_rounded_only_where_it_is_asked_for(monkeypatch: pytest.
     for choice, expected in (("", exact), ("exact", exact), ("int8", rounded)):
         monkeypatch.setenv(library.ACTIVATIONS_VARIABLE, choice)
         library.rounds_activations.cache_clear()
-        assert torch.equal(multiply(x, weight, None), expected)
+        assert torch.equal(PackedLinear(weight, None)(x), expected)
     monkeypatch.setenv(library.ACTIVATIONS_VARIABLE, "int4")
     library.rounds_activations.cache_clear()
     with pytest.raises(ValueError, match="int4"):
-        multiply(x, weight, None)
+        PackedLinear(weight, None)
     library.rounds_activations.cache_clear()
 
 

@@ -73,6 +73,16 @@ def test_layers_stay_packed_and_multiply_as_dense_ones(monkeypatch: pytest.Monke
             assert not hasattr(layer, "weight_packed")
         packed, dense = found
         assert float((packed - dense).abs().max()) <= 1e-5 * float(dense.abs().max())
+        if group != 16:
+            with monkeypatch.context() as asked:  # by BITLOOM_KERNEL_ACTIVATIONS, when the layer is loaded
+                asked.setattr(vllm_kernel, "kernels", kernels)
+                asked.setattr(vllm_kernel, "rounds_activations", lambda: True)
+                kernel = vllm_kernel.PackedLinearKernel(config, *names)
+                layer = stored_layer(bits, group, is_symmetric, torch.float32)
+                kernel.process_weights_after_loading(layer)
+                rounded = kernel.apply_weights(layer, x, torch.ones(OUTPUTS))
+            assert not torch.equal(rounded, packed)
+            assert float((rounded - packed).abs().max()) <= 0.02 * float(dense.abs().max())
 
 
 @pytest.mark.skipif(kernels() is None, reason="no C++ compiler, and no prebuilt library")

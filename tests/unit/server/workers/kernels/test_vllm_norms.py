@@ -11,11 +11,14 @@ pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.filterwarnings("ig
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_compiled_norms_are_preferred_and_agree_with_the_definition(dtype: torch.dtype) -> None:
     from vllm import ir
+    from vllm.platforms import current_platform
 
     from server.workers import vllm_norms
 
     vllm_norms.register_norms()
     vllm_norms.register_norms()  # as every process may
+    preferred = current_platform.get_default_ir_op_priority(None)
+    assert preferred.rms_norm == preferred.fused_add_rms_norm == [vllm_norms.PROVIDER, "native"]
     generator = torch.Generator().manual_seed(0)
     x, residual = (torch.randn(3, 64, generator=generator).to(dtype) for _ in range(2))
     weight = torch.randn(64, generator=generator).to(dtype)
