@@ -1,29 +1,24 @@
 """The same samples asked of many plans of one model, outside HTTP: requests once, then scores of answers.
 
-Prompts, samples and scoring are those of a run; only the way to the engine differs. Standard errors are
-those of a mean of samples clustered by image (Liang and Zeger 1986).
+Prompts, samples and scoring are those of a run; only the way to the engine differs.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from bitloom.errors import EndpointError
 from bitloom.results import SampleRecord, SampleScore, Task
 from eval_client.config import RunConfig
 from eval_client.datasets import Limits, load_dataset
 from eval_client.endpoint import ChatReply, TokenLogprob
+from eval_client.estimates import KEPT, Estimate, Interval, kept_interval, mean_estimate, share_name, shares
 from eval_client.prompts import choose_prompts
-from eval_client.stats.bootstrap import image_sums
 from eval_client.tasks.pairs import pair_score
 from eval_client.tasks.samples import Sample, caption_samples, question_samples, retrieval_samples
 from eval_client.tasks.score import score_records
-from eval_client.tasks.scores import TaskScores
 
 HEADLINES: Mapping[Task, str] = {
     "caption": "CIDEr",
@@ -32,14 +27,6 @@ HEADLINES: Mapping[Task, str] = {
 }
 SHARD = 16
 SAMPLES_PER_SHARD = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A score and its standard error over the samples (clustered by image)."""
-
-    value: float
-    standard_error: float
 
 
 class Examination:
@@ -55,30 +42,45 @@ class Examination:
         """The headline score of each task, in the order of the tasks."""
         return tuple(HEADLINES[task] for task in dict.fromkeys(sample.task for sample in self._samples))
 
+    @property
+    def share_names(self) -> tuple[str, ...]:
+        """What is kept of each headline score, and `kept`, the mean of these."""
+        return (*map(share_name, self.score_names), KEPT)
+
     def requests(self) -> list[dict[str, Any]]:
         """The OpenAI bodies of all samples, in order."""
         return [json.loads(request.body(is_stream=False)) for request in self._requests]
 
-    def score(self, answers: Sequence[Mapping[str, Any]]) -> dict[str, Estimate]:
-        """Headline scores of answers in the order of the requests. Raises EndpointError where some lack."""
-        scored = self._scored(answers)
-        found = {score.name: score.value for score in scored.scores}
-        return {
-            name: Estimate(found[name], _standard_error(scored.per_sample, name)) for name in self.score_names
-        }
-
     def judge(self, answers: Sequence[Mapping[str, Any]]) -> tuple[SampleScore, ...]:
-        """Scores of each sample, for paired comparisons. Raises as `score`."""
-        return self._scored(answers).per_sample
-
-    def _scored(self, answers: Sequence[Mapping[str, Any]]) -> TaskScores:
+        """Scores of each sample, from answers in the order of the requests. EndpointError where some lack."""
         if len(answers) != len(self._samples):
             raise EndpointError(
                 f"{len(answers)} answers to {len(self._samples)} samples; the engine lost some"
             )
         triples = zip(self._samples, self._requests, answers, strict=True)
         records = [_record(sample, request, answer) for sample, request, answer in triples]
-        return score_records(records, RunConfig.model_fields["vqa_variant"].default, self._seed)
+        variant = RunConfig.model_fields["vqa_variant"].default
+        return score_records(records, variant, self._seed).per_sample
+
+    def score(
+        self, answers: Sequence[Mapping[str, Any]], base: Sequence[SampleScore] | None = None
+    ) -> dict[str, Estimate]:
+        """Headline scores, and beside the base's own also the shares that are kept of them.
+
+        Raises EndpointError where answers are missing, InputError where the base scores nothing.
+        """
+        own = self.judge(answers)
+        found = {name: mean_estimate(own, name) for name in self.score_names}
+        return found if base is None else found | shares(own, base, self.score_names)
+
+    def kept(
+        self,
+        own: Sequence[SampleScore],
+        base: Sequence[SampleScore],
+        other: Sequence[SampleScore] | None = None,
+    ) -> Interval:
+        """The mean share kept of the base's headline scores, less what `other` keeps. Raises InputError."""
+        return kept_interval(own, base, self.score_names, other)
 
 
 def open_examination(data: str, tasks: Sequence[Task], samples: int, model: str) -> Examination:
@@ -142,14 +144,3 @@ def _reply(answer: Mapping[str, Any]) -> ChatReply:
         top_logprobs=listed("top_logprobs"),
         prompt_logprobs=listed("prompt_logprobs"),
     )
-
-
-def _standard_error(scores: Sequence[SampleScore], name: str) -> float:
-    """Of the mean of all samples that have the score: sqrt(sum over images of (sum of residuals)^2) / n."""
-    own = [each for each in scores if name in each.scores]
-    values = np.array([each.scores[name] for each in own])
-    residuals = image_sums((values - values.mean())[:, None], [each.image_id for each in own])[:, 0]
-    images = len(residuals)
-    if images < 2:
-        return 0.0
-    return float(np.sqrt(np.sum(residuals**2) * images / (images - 1)) / len(values))

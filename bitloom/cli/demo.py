@@ -40,7 +40,9 @@ def command(out: Path, samples: str) -> None:
     with stages.serving(variants, log=out / "gateway.log", root=root) as endpoint:
         for name in variants:
             console.rule(f"evaluate {name}")
-            stages.evaluate(endpoint, name, out / "runs" / name, samples=samples, root=root)
+            stages.evaluate(
+                endpoint, name, out / "runs" / name, data="scenes:test", samples=samples, root=root
+            )
     console.rule("report")
     directories = {name: out / "runs" / name for name in variants}
     stages.report(list(directories.values()), variants, out / "report.html", root=root)

@@ -32,9 +32,9 @@ def quantize(plan: Path, out: Path, *, root: Path) -> None:
     _run("quantize", str(plan), "--out", str(out), cwd=root)
 
 
-def evaluate(endpoint: str, model: str, out: Path, *, samples: str, root: Path) -> None:
-    """Evaluate one model on the test scenes."""
-    arguments = ("--endpoint", endpoint, "--model", model, "--data", "scenes:test", "--out", str(out))
+def evaluate(endpoint: str, model: str, out: Path, *, data: str, samples: str, root: Path) -> None:
+    """Evaluate one model on a data set."""
+    arguments = ("--endpoint", endpoint, "--model", model, "--data", data, "--out", str(out))
     _run("eval", *arguments, "--samples", samples, cwd=root)
 
 

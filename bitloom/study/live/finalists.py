@@ -1,4 +1,4 @@
-"""Finalists as real variants: built, served behind one gateway, and measured on the test split."""
+"""Finalists as real variants: built, served behind one gateway, and measured on held-out data."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from bitloom.study.search.report import FinalistReport, HeldOutScore
 from bitloom.variant import read_manifest
 
 
-def measure_finalists(found: Sequence[Finalist], out: Path, *, samples: int) -> list[FinalistReport]:
-    """Build the finalists, serve all behind one gateway, and evaluate each on the test split.
+def measure_finalists(
+    found: Sequence[Finalist], out: Path, *, data: str, samples: int
+) -> list[FinalistReport]:
+    """Build the finalists, serve all behind one gateway, and evaluate each on held-out data.
 
     Plans, variants and runs are kept in `out`; a variant that is there already is not built again.
     """
@@ -32,7 +34,7 @@ def measure_finalists(found: Sequence[Finalist], out: Path, *, samples: int) -> 
     runs = {name: (out / "runs" / name).resolve() for name in variants}
     with stages.serving(resolved, log=out / "serve.log", root=root) as endpoint:
         for name, run in runs.items():
-            stages.evaluate(endpoint, name, run, samples=str(samples), root=root)
+            stages.evaluate(endpoint, name, run, data=data, samples=str(samples), root=root)
     return [finalist_report(each, variants[each.plan.name], runs[each.plan.name]) for each in found]
 
 

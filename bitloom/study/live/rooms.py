@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 from bitloom.errors import BitloomError
 from bitloom.plan import Plan
+from bitloom.results import SampleScore
 from bitloom.variant import Footprint
 
 WORKER_MODULE = "server.workers.study_worker"
@@ -52,6 +53,25 @@ class ScoredEstimate(Protocol):
         ...
 
 
+class ScoredInterval(Protocol):
+    """A value and its 95 % interval, which one image does not give."""
+
+    @property
+    def value(self) -> float:
+        """The value."""
+        ...
+
+    @property
+    def low(self) -> float | None:
+        """The interval's lower end."""
+        ...
+
+    @property
+    def high(self) -> float | None:
+        """The interval's upper end."""
+        ...
+
+
 class Examination(Protocol):
     """The samples that every plan is asked (`eval_client.examination`)."""
 
@@ -60,12 +80,32 @@ class Examination(Protocol):
         """Names of the scores."""
         ...
 
+    @property
+    def share_names(self) -> tuple[str, ...]:
+        """Names of what is kept of the base's scores; the last, `kept`, is the mean of the others."""
+        ...
+
     def requests(self) -> list[dict[str, Any]]:
         """What the engine is asked."""
         ...
 
-    def score(self, answers: Sequence[Mapping[str, Any]]) -> Mapping[str, ScoredEstimate]:
-        """Scores of the answers to the requests."""
+    def judge(self, answers: Sequence[Mapping[str, Any]]) -> Sequence[SampleScore]:
+        """Scores of each sample, from the answers to the requests."""
+        ...
+
+    def score(
+        self, answers: Sequence[Mapping[str, Any]], base: Sequence[SampleScore] | None = None
+    ) -> Mapping[str, ScoredEstimate]:
+        """Scores of the answers to the requests; beside the base's scores also the shares kept of them."""
+        ...
+
+    def kept(
+        self,
+        own: Sequence[SampleScore],
+        base: Sequence[SampleScore],
+        other: Sequence[SampleScore] | None = None,
+    ) -> ScoredInterval:
+        """The mean share kept of the base's scores, less what `other` keeps."""
         ...
 
 

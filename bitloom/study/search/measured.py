@@ -1,4 +1,7 @@
-"""A search whose answers come from a live engine: the mean of task scores, each against the base's."""
+"""A search whose answers come from a live engine: shares that plans keep of the base's scores.
+
+The base keeps all of its own, which costs the first look-up and tells how much there is to lose.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 
 from bitloom.errors import InputError
 from bitloom.plan import Plan
-from bitloom.study.evaluator import Evaluator, PlanResult
+from bitloom.study.evaluator import Evaluator
 from bitloom.study.search.goal import AboveFloor, Goal, UnderBudget
 from bitloom.study.search.loop import Lookup, Outcome, search
 from bitloom.study.search.oracle import Measurement
@@ -32,71 +35,58 @@ class Finalist:
 
 
 class LiveOracle:
-    """Measures points by an evaluator. A score is the mean over tasks of (score / the base's score)."""
+    """Measures points by an evaluator whose results have a column `share`, of what is kept of the base."""
 
-    def __init__(self, space: PlanSpace, evaluator: Evaluator, only: str | None = None) -> None:
+    def __init__(self, space: PlanSpace, evaluator: Evaluator, share: str) -> None:
         self._space = space
         self._evaluator = evaluator
-        self._only = only
-        self._base: Mapping[str, float] | None = None
+        self._share = share
 
     def evaluate(self, point: Point) -> Measurement:
-        """Measure a point; the first call measures the base as well. Raises BitloomError."""
-        base = self.base_scores()
-        result = self._evaluator.evaluate(self._space.plan(point.values, plan_name(point.values)))
-        return _relative(result, base)
-
-    def base_scores(self) -> Mapping[str, float]:
-        """The base's scores by task. InputError where one is 0, or the wanted one is not among them."""
-        if self._base is None:
-            names = [part.name for part in self._space.parts]
-            result = self._evaluator.evaluate(self._space.plan(dict.fromkeys(names, 16.0), "base"))
-            found = {name: each.value for name, each in result.scores.items()}
-            if self._only is not None:
-                found = {name: value for name, value in found.items() if name.lower() == self._only.lower()}
-            if not found or min(found.values()) <= 0:
-                raise InputError(
-                    f"the base's scores are {found}, of which no share can be kept; choose other tasks"
-                )
-            self._base = found
-        return self._base
+        """Measure a point. Raises BitloomError."""
+        found = self._evaluator.evaluate(self._space.plan(point.values, plan_name(point.values)))
+        kept = found.scores[self._share]
+        return Measurement(kept.value, kept.standard_error)
 
 
-def search_budget(
-    space: PlanSpace, evaluator: Evaluator, limit: float, *, lookups: int, unit: str, seed: int = 0
-) -> tuple[SearchReport, Outcome, Pool]:
-    """The best plan of at most `limit` (in `unit`), over a pool of plans just below it."""
-    pool = draw_pool(space.space, seed=seed, limit=limit)
-    oracle = LiveOracle(space, evaluator)
-    return _searched(
-        space, oracle, pool, UnderBudget(limit), f"size <= {limit:g} {unit}", lookups, unit, seed
-    )
+def share_of(score: str, shares: Sequence[str]) -> str:
+    """The share that a floor is about: of one score, in any case, or of `score`, their mean."""
+    known = {share.removesuffix(f"_{SCORE}"): share for share in shares if share != SCORE} | {"score": SCORE}
+    matching = [share for name, share in known.items() if name.lower() == score.lower()]
+    if not matching:
+        raise InputError(f"{score!r} is none of the scores {', '.join(known)}; give one of these")
+    return matching[0]
 
 
-def search_floor(
+def search_goal(
     space: PlanSpace,
     evaluator: Evaluator,
-    score: str,
-    share: float,
+    goal: UnderBudget | AboveFloor,
+    share: str,
     *,
     lookups: int,
     unit: str,
     seed: int = 0,
 ) -> tuple[SearchReport, Outcome, Pool]:
-    """The smallest plan that keeps `share` of the base's `score` (`score` alone: of the mean of all)."""
-    pool = draw_pool(space.space, seed=seed)
-    oracle = LiveOracle(space, evaluator, None if score == "score" else score)
-    goal = f"{score} >= {share:g} of the base's"
-    return _searched(space, oracle, pool, AboveFloor(share), goal, lookups, unit, seed)
+    """Search for what a goal says of `share`, a column of the evaluator's results, and of sizes in `unit`."""
+    limit = goal.limit if isinstance(goal, UnderBudget) else None
+    pool, losses = draw_pool(space.space, seed=seed, limit=limit), space.space.losses
+    base = Lookup(base_index(pool), Measurement(1.0), None, None)
+    oracle = LiveOracle(space, evaluator, share)
+    outcome = search(oracle, pool, goal, lookups=lookups, seed=seed, losses=losses, measured=[base])
+    text = f"size <= {goal.limit:g} {unit}" if isinstance(goal, UnderBudget) else f"{share} >= {goal.level:g}"
+    report = report_of(outcome, pool, score=share, size_unit=unit, goal=text)
+    return report.model_copy(update=_levels(space)), outcome, pool
 
 
 def finalists(
     space: PlanSpace, outcome: Outcome, pool: Pool, goal: Goal, *, margin: float, count: int
 ) -> list[Finalist]:
-    """The recommended plan first, then the best other measured ones; at most `count`.
+    """The recommended plan first, then the measured ones that the goal ranks next; at most `count`.
 
     Plans are ranked by what is believed of them, since a single measurement flatters whoever was lucky. Of
-    plans under a budget that are within `margin` of the best, the smallest is recommended.
+    plans under a budget that are within `margin` of the best, the smallest is recommended. The base is among
+    them only where nothing smaller is good enough.
     """
     allowed = goal.allowed(pool)
     measured = [lookup for lookup in outcome.lookups if allowed[lookup.index]]
@@ -105,28 +95,24 @@ def finalists(
     if isinstance(goal, UnderBudget):
         equal = [each for each in measured if believed[each.index] >= believed[first.index] - margin]
         first = min(equal, key=lambda each: (pool.sizes[each.index], -believed[each.index]))
-    others = sorted((each for each in measured if each is not first), key=lambda each: -believed[each.index])
-    return [_finalist(space, pool, lookup) for lookup in [first, *others][:count]]
+    ranked, rest = (
+        [first],
+        [each for each in measured if each is not first and each.index != base_index(pool)],
+    )
+    while rest and len(ranked) < count:
+        indices = np.array([each.index for each in rest], dtype=np.int64)
+        ranked.append(rest.pop(goal.best(pool, indices, believed[indices])))
+    return [_finalist(space, pool, lookup) for lookup in ranked]
+
+
+def base_index(pool: Pool) -> int:
+    """The plan that leaves all parts as they are, which is in every pool of a base."""
+    return int(np.flatnonzero(np.all(pool.values == WHOLE, axis=1))[0])
 
 
 def plan_name(values: Mapping[str, float]) -> str:
     """`found-2-3-...`: the bits of all parts in order."""
     return "found-" + "-".join(f"{value:g}" for value in values.values())
-
-
-def _searched(
-    space: PlanSpace,
-    oracle: LiveOracle,
-    pool: Pool,
-    goal: Goal,
-    text: str,
-    lookups: int,
-    unit: str,
-    seed: int,
-) -> tuple[SearchReport, Outcome, Pool]:
-    outcome = search(oracle, pool, goal, lookups=lookups, seed=seed, losses=space.space.losses)
-    report = report_of(outcome, pool, score=SCORE, size_unit=unit, goal=text)
-    return report.model_copy(update=_levels(space)), outcome, pool
 
 
 def _finalist(space: PlanSpace, pool: Pool, lookup: Lookup) -> Finalist:
@@ -145,9 +131,3 @@ def _levels(space: PlanSpace) -> dict[str, dict[str, dict[int, float]] | dict[st
         }
         methods[part.name] = {bits: str(space.choices[part.name, bits]) for bits in losses[part.name]}
     return {"sensitivities": losses, "methods": methods}
-
-
-def _relative(result: PlanResult, base: Mapping[str, float]) -> Measurement:
-    shares: Sequence[float] = [result.scores[name].value / value for name, value in base.items()]
-    errors = [result.scores[name].standard_error / value for name, value in base.items()]
-    return Measurement(float(np.mean(shares)), float(np.sqrt(np.sum(np.square(errors))) / len(errors)))

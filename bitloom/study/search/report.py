@@ -72,13 +72,27 @@ class FinalistReport(Schema):
     peak_resident_bytes: int | None
 
 
+class ComparedPlan(Schema):
+    """A plan on samples that the search never saw: what it keeps of the base, with its 95 % interval.
+
+    `lead` is how much more the recommended plan keeps, paired by sample; None for the recommended itself.
+    """
+
+    name: str
+    values: dict[str, float]
+    size: float
+    kept: HeldOutScore
+    lead: HeldOutScore | None
+
+
 class SearchReport(Schema):
     """The recommended plan, everything looked up in order, and the whole front. Sizes are in `size_unit`.
 
     `sensitivities` are the additive model's losses by part and bits, from the calibration pass; `methods`
-    the method that stands for each. `finalists` follow once they are built. `regret` is known only when a
-    measured grid was the oracle: how much better the best plan allowed was (in score under a budget, in
-    size above a floor).
+    the method that stands for each. `compared` are the finalists, the base and the uniform plans next to the
+    recommended in size, on held-out samples; `finalists` follow once they are built. `regret` is known only
+    when a measured grid was the oracle: how much better the best plan allowed was (in score under a budget,
+    in size above a floor).
     """
 
     file_error: ClassVar[type[InputError]] = DataError
@@ -94,6 +108,7 @@ class SearchReport(Schema):
     front: tuple[FrontPoint, ...]
     sensitivities: dict[str, dict[int, float]] = Field(default_factory=dict)
     methods: dict[str, dict[int, str]] = Field(default_factory=dict)
+    compared: tuple[ComparedPlan, ...] = ()
     finalists: tuple[FinalistReport, ...] = ()
     regret: float | None = None
 

@@ -18,10 +18,10 @@ import numpy as np
 
 from bitloom.study.observations import Floats
 from bitloom.study.search.knapsack import Front, solve
-from bitloom.study.search.pool import Indices, Pool
+from bitloom.study.search.pool import Indices, Point, Pool
 
 LISTED_AT_MOST = 20_000
-PICKED, NEAREST = 16, 4
+PICKED, NEAREST, FRONT = 16, 4, 48
 SPREADS = (0.25, 0.5, 1.0)
 """Of the random factors: what calibration says is sometimes nearly right and sometimes far off."""
 
@@ -40,17 +40,26 @@ class Space:
         """Number of plans in the product."""
         return math.prod(len(values) for values in self.values)
 
+    def uniform_points(self) -> list[Point]:
+        """The plans with one level for all features, as far up as all have it, the smallest first."""
+        shared = range(min(len(values) for values in self.values))
+        points = []
+        for level in shared:
+            values = {name: float(each[level]) for name, each in zip(self.features, self.values, strict=True)}
+            points.append(Point(values, float(sum(sizes[level] for sizes in self.sizes))))
+        return sorted(points, key=lambda point: point.size)
+
 
 def draw_pool(space: Space, *, count: int = 4_000, seed: int = 0, limit: float | None = None) -> Pool:
     """All plans of a small space; of a large one about `count`, spread over all sizes.
 
-    With `limit` (in the unit of the sizes) the large space's plans are those just below it, the smallest
-    plan beside them.
+    With `limit` (in the unit of the sizes) the large space's plans are those just below it; beside them the
+    additive model's own front over all sizes, so that what a search reports is a whole front.
     """
     if space.plans <= LISTED_AT_MOST:
         return _pool(space, np.array(list(product(*(range(len(values)) for values in space.values)))))
     generator = np.random.default_rng(seed)
-    chosen = _level_plans(space)
+    chosen = _level_plans(space) | _additive_front(space)
     draw = 0
     while len(chosen) < count:
         factors = np.exp(SPREADS[draw % len(SPREADS)] * generator.standard_normal(len(space.features)))
@@ -66,6 +75,14 @@ def draw_pool(space: Space, *, count: int = 4_000, seed: int = 0, limit: float |
 def _level_plans(space: Space) -> set[tuple[int, ...]]:
     """One level for all features, as far up as all have it; level 0 is the smallest plan."""
     return {(level,) * len(space.features) for level in range(min(len(each) for each in space.values))}
+
+
+def _additive_front(space: Space) -> set[tuple[int, ...]]:
+    """Optima by the losses as they were told: the nearest to sizes in even ratios."""
+    front = solve(space.losses, space.sizes)
+    sizes = np.geomspace(front.sizes[0], front.sizes[-1], FRONT)
+    places = np.unique(np.abs(front.sizes[None, :] - sizes[:, None]).argmin(axis=1))
+    return {tuple(levels) for levels in front.levels[places].tolist()}
 
 
 def _picked(front: Front, limit: float | None, generator: np.random.Generator) -> Indices:

@@ -32,7 +32,21 @@ def render(report: SearchReport) -> RenderableType:
         )
     if report.regret is not None:
         lines.append(f"regret on this grid: {report.regret:.4g}")
-    return Group(*(Text(line) for line in lines), _front(report))
+    tables = [_front(report), *([_compared(report)] if report.compared else [])]
+    return Group(*(Text(line) for line in lines), *tables)
+
+
+def _compared(report: SearchReport) -> Table:
+    table = Table(title="On samples the search never saw")
+    table.add_column("plan")
+    for heading in (report.size_unit, "kept of the base", "recommended keeps more by (95 %)"):
+        table.add_column(heading, justify="right")
+    for each in report.compared:
+        lead = each.lead
+        bounds = "" if lead is None or lead.low is None else f" ({lead.low:+.3f} .. {lead.high:+.3f})"
+        more = "" if lead is None else f"{lead.value:+.3f}{bounds}"
+        table.add_row(each.name, f"{each.size:.4g}", f"{each.kept.value:.3f}", more)
+    return table
 
 
 def _front(report: SearchReport) -> Table:

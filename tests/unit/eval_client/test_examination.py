@@ -1,11 +1,9 @@
 """Answers from an engine score as those of a run do, with standard errors clustered by image."""
 
-import numpy as np
 import pytest
 
 from bitloom.errors import EndpointError
-from bitloom.results import SampleScore
-from eval_client.examination import Examination, _standard_error, open_examination
+from eval_client.examination import Examination, open_examination
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +45,20 @@ def test_wrong_answers_score_less_and_missing_ones_are_an_error(examination: Exa
         examination.score(answers[:-1])
 
 
-def test_samples_of_one_image_count_as_one() -> None:
-    def scores(images: list[str]) -> list[SampleScore]:
-        return [
-            SampleScore(sample_id=str(place), task="vqa", image_id=image, scores={"a": float(place % 8 < 4)})
-            for place, image in enumerate(images)
-        ]
-
-    alone = _standard_error(scores([str(place) for place in range(16)]), "a")
-    assert alone == pytest.approx(0.5 * np.sqrt(16 / 15) / 4)
-    in_pairs = _standard_error(scores([str(place // 2) for place in range(16)]), "a")
-    assert in_pairs == pytest.approx(0.5 * np.sqrt(8 / 7) / np.sqrt(8))
+def test_shares_are_of_the_base_and_paired_with_it(examination: Examination) -> None:
+    base = examination.judge(perfect(examination))
+    whole = examination.score(perfect(examination), base)
+    assert tuple(whole)[3:] == examination.share_names
+    assert [(each.value, each.standard_error) for each in list(whole.values())[3:]] == [(1.0, 0.0)] * 4
+    answers = perfect(examination)
+    wrong = [{**answers[0], "text": "zebra"}, *answers[1:]]
+    found = examination.score(wrong, base)
+    lost = 1 - found["CIDEr"].value / whole["CIDEr"].value
+    assert 0.1 < lost < 0.5
+    assert found["CIDEr_kept"].value == pytest.approx(1 - lost)
+    assert found["kept"].value == pytest.approx(1 - lost / 3)
+    assert found["kept"].standard_error == pytest.approx(found["CIDEr_kept"].standard_error / 3)
+    lead = examination.kept(base, base, examination.judge(wrong))
+    assert lead.value == pytest.approx(lost / 3)
+    assert lead.low is not None
+    assert lead.low < 0 < lead.value

@@ -9,8 +9,10 @@ import pytest
 
 from bitloom.errors import BitloomError, PlanError, WorkerError
 from bitloom.plan import Plan, Rule
+from bitloom.results import SampleScore
 from bitloom.study.evaluator import ScoreEstimate
 from bitloom.study.live.evaluator import LiveEvaluator
+from bitloom.study.search.report import HeldOutScore
 from bitloom.variant import Footprint
 
 PLANS = [Plan(name=f"p{bits}", base="b", rules=(Rule(bits=bits),)) for bits in (2, 3, 4)]
@@ -37,12 +39,33 @@ class FakeAssembly:
 
 class FakeExamination:
     score_names = ("CIDEr",)
+    share_names = ("kept",)
 
     def requests(self) -> list[dict[str, Any]]:
         return [{"max_tokens": 1}]
 
-    def score(self, answers: Sequence[Mapping[str, Any]]) -> dict[str, ScoreEstimate]:
-        return {"CIDEr": ScoreEstimate(float(len(answers)), 0.5)}
+    def judge(self, answers: Sequence[Mapping[str, Any]]) -> list[SampleScore]:
+        scores = {"CIDEr": float(len(answers))}
+        return [SampleScore(sample_id="a", task="caption", image_id="a", scores=scores)]
+
+    def score(
+        self, answers: Sequence[Mapping[str, Any]], base: Sequence[SampleScore] | None = None
+    ) -> dict[str, ScoreEstimate]:
+        found = {"CIDEr": ScoreEstimate(float(len(answers)), 0.5)}
+        if base is not None:
+            found["kept"] = ScoreEstimate(len(answers) / base[0].scores["CIDEr"], 0.1)
+        return found
+
+    def kept(
+        self,
+        own: Sequence[SampleScore],
+        base: Sequence[SampleScore],
+        other: Sequence[SampleScore] | None = None,
+    ) -> HeldOutScore:
+        less = other[0].scores["CIDEr"] if other else 0.0
+        return HeldOutScore(
+            value=(own[0].scores["CIDEr"] - less) / base[0].scores["CIDEr"], low=None, high=None
+        )
 
 
 @dataclass
@@ -80,6 +103,20 @@ def test_each_plan_is_written_against_the_one_before() -> None:
     assert result.stored_bytes == 4
     live.close()
     assert engine.is_closed
+
+
+def test_with_a_base_its_scores_are_taken_once_and_shares_of_them_given() -> None:
+    assembly, engine = FakeAssembly(), FakeEngine()
+    live = LiveEvaluator(
+        assembly,
+        FakeExamination(),
+        lambda: engine,  # type: ignore[arg-type, return-value]
+        base=PLANS[1],
+    )
+    assert live.score_names == ("CIDEr", "kept")
+    for plan in PLANS[1:]:
+        assert live.evaluate(plan).scores["kept"] == ScoreEstimate(1.0, 0.1)
+    assert assembly.changes == [("p3", None), ("p3", "p3"), ("p4", "p3")]
 
 
 def test_after_a_death_the_next_engine_starts_from_the_base() -> None:

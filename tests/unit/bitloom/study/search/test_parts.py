@@ -8,8 +8,8 @@ import pytest
 from bitloom.errors import InputError, PlanError
 from bitloom.plan import Plan, Rule
 from bitloom.study.evaluator import PlanResult, ScoreEstimate
-from bitloom.study.search.goal import UnderBudget
-from bitloom.study.search.measured import finalists, search_budget, search_floor
+from bitloom.study.search.goal import AboveFloor, UnderBudget
+from bitloom.study.search.measured import base_index, finalists, search_goal, share_of
 from bitloom.study.search.oracle import Measurement
 from bitloom.study.search.parts import Choice, PlanSpace, open_space
 from bitloom.variant import Footprint
@@ -56,7 +56,7 @@ def losses(plans: Sequence[Plan]) -> list[float]:
 
 
 class AdditiveEvaluator:
-    """Two tasks that lose what the rules lose."""
+    """Keeps of the base what the rules do not lose."""
 
     def __init__(self) -> None:
         self.asked: list[Plan] = []
@@ -67,8 +67,8 @@ class AdditiveEvaluator:
             share(rule) / 4000 * 4.0 ** -(rule.bits or 16) for rule in plan.rules if rule.component != "all"
         )
         scores = {
-            "CIDEr": ScoreEstimate(6 * (1 - 10 * lost), 0.01),
-            "vqa": ScoreEstimate(0.8 - 8 * lost, 0.001),
+            "CIDEr_kept": ScoreEstimate(1 - 10 * lost, 0.002),
+            "kept": ScoreEstimate(1 - 10 * lost, 0.001),
         }
         return PlanResult(scores, 0, 0, 0, 0)
 
@@ -105,21 +105,21 @@ def test_sizes_of_parts_add_up_to_the_plans(space: PlanSpace) -> None:
 
 def test_a_budget_is_kept_and_beats_uniform_bits(space: PlanSpace) -> None:
     evaluator = AdditiveEvaluator()
-    report, outcome, pool = search_budget(space, evaluator, 4.0, lookups=10, unit="bpw")
+    goal = UnderBudget(4.0)
+    report, outcome, pool = search_goal(space, evaluator, goal, "kept", lookups=11, unit="bpw")
     uniform = evaluator.evaluate(space.plan({part.name: 4.0 for part in space.parts}, "u"))
     assert report.best.size <= 4.0
-    kept = (uniform.scores["CIDEr"].value / 6 + uniform.scores["vqa"].value / 0.8) / 2
-    assert report.best.score >= kept - 1e-9
-    found = finalists(space, outcome, pool, UnderBudget(4.0), margin=0.0, count=2)
+    assert report.best.score >= uniform.scores["kept"].value - 1e-9
+    found = finalists(space, outcome, pool, goal, margin=0.0, count=2)
     assert found[0].score == pytest.approx(report.best.score)
     assert len(found) == 2
-    within = finalists(space, outcome, pool, UnderBudget(4.0), margin=0.9, count=1)
+    within = finalists(space, outcome, pool, goal, margin=0.9, count=1)
     assert within[0].size < found[0].size
 
 
 def test_a_lucky_measurement_is_not_recommended(space: PlanSpace) -> None:
-    _, outcome, pool = search_budget(space, AdditiveEvaluator(), 4.0, lookups=10, unit="bpw")
     goal = UnderBudget(4.0)
+    _, outcome, pool = search_goal(space, AdditiveEvaluator(), goal, "kept", lookups=11, unit="bpw")
     before = finalists(space, outcome, pool, goal, margin=0.0, count=1)
     lucky = [
         replace(each, measurement=Measurement(9.0, 5.0))
@@ -132,9 +132,31 @@ def test_a_lucky_measurement_is_not_recommended(space: PlanSpace) -> None:
     assert after == before
 
 
-def test_a_floor_asks_of_one_score(space: PlanSpace) -> None:
-    report, *_ = search_floor(space, AdditiveEvaluator(), "cider", 0.9, lookups=12, unit="bpw")
+def test_a_floor_is_about_one_share(space: PlanSpace) -> None:
+    goal, evaluator = AboveFloor(0.9), AdditiveEvaluator()
+    report, outcome, pool = search_goal(space, evaluator, goal, "CIDEr_kept", lookups=13, unit="bpw")
+    assert report.goal == "CIDEr_kept >= 0.9"
     assert report.best.score >= 0.9
     assert report.best.size < 8
-    with pytest.raises(InputError, match="no share can be kept"):
-        search_floor(space, AdditiveEvaluator(), "BLEU", 0.9, lookups=12, unit="bpw")
+    found = finalists(space, outcome, pool, goal, margin=0.0, count=3)
+    assert found[0].size <= found[1].size <= found[2].size < 16
+    assert all(each.score >= 0.9 for each in found)
+
+
+def test_the_base_is_known_to_keep_all_and_is_not_asked(space: PlanSpace) -> None:
+    evaluator = AdditiveEvaluator()
+    goal = AboveFloor(1.0)
+    report, outcome, pool = search_goal(space, evaluator, goal, "kept", lookups=4, unit="bpw")
+    assert len(evaluator.asked) == 3
+    assert (report.lookups[0].score, report.lookups[0].size) == (1.0, 16.0)
+    assert outcome.best.index == base_index(pool)
+    assert outcome.belief.mean[base_index(pool)] == pytest.approx(1.0, abs=1e-3)
+    assert finalists(space, outcome, pool, goal, margin=0.0, count=1)[0].size == 16.0
+
+
+def test_a_floor_names_a_score_or_their_mean() -> None:
+    shares = ("CIDEr_kept", "vqa_accuracy_kept", "kept")
+    assert share_of("cider", shares) == "CIDEr_kept"
+    assert share_of("score", shares) == "kept"
+    with pytest.raises(InputError, match="none of the scores CIDEr, vqa_accuracy, score"):
+        share_of("BLEU", shares)
