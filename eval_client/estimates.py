@@ -4,6 +4,10 @@ A plan and its base are asked the same samples, so what makes a sample hard for 
 that is kept. With a_i and b_i their scores of sample i, the share is r = sum a / sum b, and to first order
 its error is the sum over samples of (a_i - r b_i) / sum b (the delta method), images being independent (Liang
 and Zeger 1986). `kept` is the mean of the tasks' shares; an image may add to the errors of several tasks.
+
+Where no answer differs that sum is 0, which is no certainty. So half an image of each task is counted as lost
+beside those that were seen, as Jeffreys's prior does for a rate: n images of a task add 1 / (2 n^2) to the
+variance of its share.
 """
 
 from __future__ import annotations
@@ -56,12 +60,16 @@ def shares(
 ) -> dict[str, Estimate]:
     """The kept share of each named score, and `kept`, their mean. InputError where a base score is 0."""
     kept, residuals = _linearized(own, base, names)
-    images = [each.image_id for each in base]
+    images, unseen = [each.image_id for each in base], _unseen_variances(base, names)
+    errors = [
+        np.hypot(_clustered(each, images), np.sqrt(more))
+        for each, more in zip(residuals.T, unseen, strict=True)
+    ]
     found = {
-        share_name(name): Estimate(float(kept[place]), _clustered(residuals[:, place], images))
-        for place, name in enumerate(names)
+        share_name(name): Estimate(float(value), float(error))
+        for name, value, error in zip(names, kept, errors, strict=True)
     }
-    return {**found, KEPT: Estimate(float(kept.mean()), _clustered(residuals.mean(axis=1), images))}
+    return {**found, KEPT: Estimate(float(kept.mean()), _mean_error(residuals, base, names))}
 
 
 def kept_interval(
@@ -75,9 +83,8 @@ def kept_interval(
     if other is not None:
         less, others = _linearized(other, base, names)
         kept, residuals = kept - less, residuals - others
-    images = [each.image_id for each in base]
-    value, error = float(kept.mean()), _clustered(residuals.mean(axis=1), images)
-    degrees = len(set(images)) - 1
+    value, error = float(kept.mean()), _mean_error(residuals, base, names)
+    degrees = len({each.image_id for each in base}) - 1
     if degrees < 1:
         return Interval(value, None, None)
     reach = float(special.stdtrit(degrees, 1 - (1 - LEVEL) / 2)) * error
@@ -95,6 +102,18 @@ def _linearized(
         raise InputError(f"the base's {nothing} is 0, of which no share can be kept; choose other tasks")
     kept = mine.sum(axis=0) / totals
     return kept, (mine - kept * theirs) / totals
+
+
+def _mean_error(residuals: Array, base: Sequence[SampleScore], names: Sequence[str]) -> float:
+    """The standard error of the mean of the named shares."""
+    seen = _clustered(residuals.mean(axis=1), [each.image_id for each in base])
+    return float(np.hypot(seen, np.sqrt(_unseen_variances(base, names).sum()) / len(names)))
+
+
+def _unseen_variances(base: Sequence[SampleScore], names: Sequence[str]) -> Array:
+    """What half an image adds to the variance of each share [names]."""
+    images = [len({each.image_id for each in base if name in each.scores}) for name in names]
+    return np.asarray(0.5 / np.square(images, dtype=np.float64))
 
 
 def _columns(scores: Sequence[SampleScore], names: Sequence[str]) -> Array:

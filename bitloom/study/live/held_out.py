@@ -50,11 +50,19 @@ def compare(chosen: Sequence[Contender], live: LiveEvaluator, examination: Exami
             name=each.plan.name,
             values=dict(each.values),
             size=each.size,
-            kept=_held_out(examination.kept(own, scores[-1])),
+            kept=_kept(examination, scores, own),
             lead=None if place == 0 else _lead(examination, scores, own),
         )
         for place, (each, own) in enumerate(zip(chosen, scores, strict=True))
     ]
+
+
+def _kept(
+    examination: Examination, scores: Sequence[Sequence[SampleScore]], own: Sequence[SampleScore]
+) -> HeldOutScore:
+    if own is scores[-1]:
+        return HeldOutScore(value=1.0, low=None, high=None)
+    return _held_out(examination.kept(own, scores[-1]))
 
 
 def _lead(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bitloom.study.importance.plots import png
@@ -16,12 +16,13 @@ from bitloom.study.search.figures import (
 )
 from bitloom.study.search.goal import Z95
 from bitloom.study.search.report import FinalistReport, HeldOutScore, SearchReport
+from bitloom.study.search.table import named
 
 
 def write_search_page(path: Path, report: SearchReport) -> None:
     """Write the report; nothing in it is loaded from elsewhere."""
     best = report.best
-    found = f"{report.score} {best.score:.4g} at {best.size:.4g} {report.size_unit}: {_plan(best.values)}"
+    found = f"{report.score} {best.score:.4g} at {best.size:.4g} {report.size_unit}: {named(best.values)}"
     parts = [
         f"<h1>Search: {html.escape(report.goal)}</h1><p>{html.escape(found)}</p>",
         f"<p>{len(report.lookups)} look-ups; {html.escape(report.stopped)}</p>",
@@ -39,7 +40,7 @@ def write_search_page(path: Path, report: SearchReport) -> None:
 def _front(report: SearchReport) -> str:
     rows = [
         (
-            _plan(point.values),
+            named(point.values),
             f"{point.size:.4g}",
             f"{point.score:.4g}",
             f"{point.low:.4g} .. {point.high:.4g}",
@@ -54,7 +55,7 @@ def _compared(report: SearchReport) -> str:
     if not report.compared:
         return ""
     rows = [
-        (each.name, _plan(each.values), f"{each.size:.4g}", _held_out(each.kept), _held_out(each.lead))
+        (each.name, named(each.values), f"{each.size:.4g}", _held_out(each.kept), _held_out(each.lead))
         for each in report.compared
     ]
     header = ("", "plan", report.size_unit, "kept of the base", "the recommended plan keeps more by")
@@ -91,7 +92,7 @@ def _finalists(finalists: Sequence[FinalistReport]) -> str:
         held_out = [each.held_out[name] for name in names]
         scores = [_held_out(score) for score in held_out]
         latency = "" if each.request_s is None else f"{1000 * each.request_s:.1f} ms"
-        rows.append((_plan(each.values), f"{each.stored_bytes / 1e6:.3f} MB", latency, *scores))
+        rows.append((named(each.values), f"{each.stored_bytes / 1e6:.3f} MB", latency, *scores))
     header = ("plan", "stored", "request, median", *names)
     return "<h2>Finalists, built and served, on samples the search never saw</h2>" + table(header, rows)
 
@@ -105,7 +106,7 @@ def _held_out(score: HeldOutScore | None) -> str:
 def _lookups(report: SearchReport) -> list[tuple[str, ...]]:
     return [
         (
-            _plan(each.values),
+            named(each.values),
             f"{each.size:.4g}",
             f"{each.score:.4g} ± {Z95 * each.standard_error:.2g}",
             ""
@@ -114,7 +115,3 @@ def _lookups(report: SearchReport) -> list[tuple[str, ...]]:
         )
         for each in report.lookups
     ]
-
-
-def _plan(values: Mapping[str, float]) -> str:
-    return " ".join(f"{name}={value:g}" for name, value in values.items())

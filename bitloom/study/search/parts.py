@@ -75,15 +75,20 @@ class PlanSpace:
 
 
 def parts_of(base: str, sizes: Sizes, calibration: Calibration) -> tuple[Part, ...]:
-    """The candidates that match layers of this checkpoint; InputError where none does."""
+    """The candidates that match layers of this checkpoint and get smaller; InputError where none does.
+
+    What the engine keeps dense whatever its bits (BLIP-2's Q-Former in vLLM) is left as it is.
+    """
+    whole = sizes([_plan(base, "base", [{"bits": WHOLE}], calibration)])[0].stored_bytes
     found = []
     for place in CANDIDATES:
         part = Part("_".join(place.values()), place)
         try:
-            sizes([_plan(base, part.name, [_rule(part, 8, Choice("rtn"))], calibration)])
+            lowered = sizes([_plan(base, part.name, [_rule(part, 8, Choice("rtn"))], calibration)])[0]
         except PlanError:
             continue
-        found.append(part)
+        if lowered.stored_bytes < whole:
+            found.append(part)
     if not found:
         raise InputError(f"{base}: no component, block group or layer type of it can be quantized")
     return tuple(found)

@@ -16,7 +16,7 @@ def render(report: SearchReport) -> RenderableType:
     """The plan found, how good predictions were, and the front."""
     best = report.best
     lines = [
-        f"best with {report.goal}: {_plan(best.values)}",
+        f"best with {report.goal}: {named(best.values)}",
         f"{report.score} {best.score:.4g} at {best.size:.4g} {report.size_unit}, after {len(report.lookups)} "
         f"look-ups ({report.stopped})",
     ]
@@ -33,13 +33,14 @@ def render(report: SearchReport) -> RenderableType:
     if report.regret is not None:
         lines.append(f"regret on this grid: {report.regret:.4g}")
     tables = [_front(report), *([_compared(report)] if report.compared else [])]
-    return Group(*(Text(line) for line in lines), *tables)
+    legend = f"in the tables a plan is its values of {', '.join(best.values)}"
+    return Group(*(Text(line) for line in [*lines, legend]), *tables)
 
 
 def _compared(report: SearchReport) -> Table:
     table = Table(title="On samples the search never saw")
-    table.add_column("plan")
-    for heading in (report.size_unit, "kept of the base", "recommended keeps more by (95 %)"):
+    table.add_column("plan", overflow="fold")
+    for heading in (report.size_unit, "kept of the base", "recommended keeps more by"):
         table.add_column(heading, justify="right")
     for each in report.compared:
         lead = each.lead
@@ -51,11 +52,11 @@ def _compared(report: SearchReport) -> Table:
 
 def _front(report: SearchReport) -> Table:
     table = Table(title="Pareto front (believed; * measured)")
-    table.add_column("plan")
+    table.add_column("plan", overflow="fold")
     for heading in (report.size_unit, report.score, "95 %"):
         table.add_column(heading, justify="right")
     for point in report.front:
-        table.add_row(_plan(point.values), f"{point.size:.4g}", _score(point), _interval(point))
+        table.add_row(short(point.values), f"{point.size:.4g}", _score(point), _interval(point))
     return table
 
 
@@ -67,5 +68,11 @@ def _interval(point: FrontPoint) -> str:
     return f"{point.low:.4g} - {point.high:.4g}"
 
 
-def _plan(values: Mapping[str, float]) -> str:
+def named(values: Mapping[str, float]) -> str:
+    """A plan with the names of its features."""
     return " ".join(f"{name}={value:g}" for name, value in values.items())
+
+
+def short(values: Mapping[str, float]) -> str:
+    """A plan's values alone, in the order of the features."""
+    return " ".join(f"{value:g}" for value in values.values())

@@ -49,7 +49,7 @@ def test_shares_are_of_the_base_and_paired_with_it(examination: Examination) -> 
     base = examination.judge(perfect(examination))
     whole = examination.score(perfect(examination), base)
     assert tuple(whole)[3:] == examination.share_names
-    assert [(each.value, each.standard_error) for each in list(whole.values())[3:]] == [(1.0, 0.0)] * 4
+    assert [each.value for each in list(whole.values())[3:]] == [1.0] * 4
     answers = perfect(examination)
     wrong = [{**answers[0], "text": "zebra"}, *answers[1:]]
     found = examination.score(wrong, base)
@@ -57,7 +57,7 @@ def test_shares_are_of_the_base_and_paired_with_it(examination: Examination) -> 
     assert 0.1 < lost < 0.5
     assert found["CIDEr_kept"].value == pytest.approx(1 - lost)
     assert found["kept"].value == pytest.approx(1 - lost / 3)
-    assert found["kept"].standard_error == pytest.approx(found["CIDEr_kept"].standard_error / 3)
+    assert found["kept"].standard_error > whole["kept"].standard_error > 0
     lead = examination.kept(base, base, examination.judge(wrong))
     assert lead.value == pytest.approx(lost / 3)
     assert lead.low is not None

@@ -85,6 +85,20 @@ def test_parts_that_match_nothing_are_left_out(space: PlanSpace) -> None:
     assert "language_front_mlp" in names
 
 
+def test_parts_that_save_nothing_are_left_as_they_are() -> None:
+    def dense_connector(plans: Sequence[Plan]) -> list[Footprint]:
+        return [
+            found.model_copy(update={"stored_bytes": 8000})
+            if plan.rules[0].component == "connector"
+            else found
+            for plan, found in zip(plans, sizes(plans), strict=True)
+        ]
+
+    found = open_space("base", dense_connector, losses, unit="bpw")
+    assert "connector" not in [part.name for part in found.parts]
+    assert len(found.parts) == 9
+
+
 def test_the_method_with_less_loss_stands_for_a_width(space: PlanSpace) -> None:
     assert space.choices["connector", 3] == Choice("gptq", symmetric=False)
     assert space.choices["connector", 5] == Choice("gptq")
