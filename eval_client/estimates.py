@@ -5,9 +5,8 @@ that is kept. With a_i and b_i their scores of sample i, the share is r = sum a 
 its error is the sum over samples of (a_i - r b_i) / sum b (the delta method), images being independent (Liang
 and Zeger 1986). `kept` is the mean of the tasks' shares; an image may add to the errors of several tasks.
 
-Where no answer differs that sum is 0, which is no certainty. So half an image of each task is counted as lost
-beside those that were seen, as Jeffreys's prior does for a rate: n images of a task add 1 / (2 n^2) to the
-variance of its share.
+Where no answer differs that sum is 0, which is no certainty. So an error is never below that of half a sample
+lost, as Jeffreys's prior says of a rate whose events were not seen: of n samples sqrt(1/2) / n.
 """
 
 from __future__ import annotations
@@ -60,13 +59,10 @@ def shares(
 ) -> dict[str, Estimate]:
     """The kept share of each named score, and `kept`, their mean. InputError where a base score is 0."""
     kept, residuals = _linearized(own, base, names)
-    images, unseen = [each.image_id for each in base], _unseen_variances(base, names)
-    errors = [
-        np.hypot(_clustered(each, images), np.sqrt(more))
-        for each, more in zip(residuals.T, unseen, strict=True)
-    ]
+    images, least = [each.image_id for each in base], _least_errors(base, names)
+    errors = [max(_clustered(each, images), low) for each, low in zip(residuals.T, least, strict=True)]
     found = {
-        share_name(name): Estimate(float(value), float(error))
+        share_name(name): Estimate(float(value), error)
         for name, value, error in zip(names, kept, errors, strict=True)
     }
     return {**found, KEPT: Estimate(float(kept.mean()), _mean_error(residuals, base, names))}
@@ -107,13 +103,13 @@ def _linearized(
 def _mean_error(residuals: Array, base: Sequence[SampleScore], names: Sequence[str]) -> float:
     """The standard error of the mean of the named shares."""
     seen = _clustered(residuals.mean(axis=1), [each.image_id for each in base])
-    return float(np.hypot(seen, np.sqrt(_unseen_variances(base, names).sum()) / len(names)))
+    return max(seen, float(np.linalg.norm(_least_errors(base, names))) / len(names))
 
 
-def _unseen_variances(base: Sequence[SampleScore], names: Sequence[str]) -> Array:
-    """What half an image adds to the variance of each share [names]."""
-    images = [len({each.image_id for each in base if name in each.scores}) for name in names]
-    return np.asarray(0.5 / np.square(images, dtype=np.float64))
+def _least_errors(base: Sequence[SampleScore], names: Sequence[str]) -> list[float]:
+    """What half a sample makes of each share."""
+    samples = (sum(name in each.scores for each in base) for name in names)
+    return [float(np.sqrt(0.5)) / count for count in samples]
 
 
 def _columns(scores: Sequence[SampleScore], names: Sequence[str]) -> Array:

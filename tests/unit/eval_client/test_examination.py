@@ -57,7 +57,7 @@ def test_shares_are_of_the_base_and_paired_with_it(examination: Examination) -> 
     assert 0.1 < lost < 0.5
     assert found["CIDEr_kept"].value == pytest.approx(1 - lost)
     assert found["kept"].value == pytest.approx(1 - lost / 3)
-    assert found["kept"].standard_error > whole["kept"].standard_error > 0
+    assert found["CIDEr_kept"].standard_error > whole["CIDEr_kept"].standard_error > 0
     lead = examination.kept(base, base, examination.judge(wrong))
     assert lead.value == pytest.approx(lost / 3)
     assert lead.low is not None
