@@ -15,7 +15,7 @@ from bitloom.study.live.evaluator import LiveEvaluator
 from bitloom.study.live.rooms import Examination, ScoredInterval
 from bitloom.study.search.measured import Finalist
 from bitloom.study.search.parts import WHOLE, PlanSpace
-from bitloom.study.search.report import ComparedPlan, HeldOutScore
+from bitloom.study.search.report import UNIFORM, ComparedPlan, HeldOutScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def contenders(space: PlanSpace, found: Sequence[Finalist]) -> list[Contender]:
     above = [point for point in others if point.size > recommended.size][:1]
     for point in (*below, *above, base):
         bits = int(next(iter(point.values.values())))
-        name = "base" if bits == WHOLE else f"uniform-{bits}"
+        name = "base" if bits == WHOLE else f"{UNIFORM}-{bits}"
         chosen.append(Contender(space.plan(point.values, name), point.values, point.size))
     return chosen
 

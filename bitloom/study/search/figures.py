@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 
 from bitloom.study.search.goal import Z95
-from bitloom.study.search.report import PlanReport, SearchReport
+from bitloom.study.search.report import UNIFORM, PlanReport, SearchReport
 
 INCHES = (8.0, 4.5)
 INCHES_A_PART = 0.45
@@ -18,17 +17,18 @@ GREY, ORANGE, BLUE = "#9aa5b1", "#c2410c", "#4c78a8"
 
 
 def front_figure(report: SearchReport) -> Figure:
-    """The believed front with its 95 % band, what was measured, and the plan recommended."""
+    """The believed front with its 95 % band, what was measured of its sizes, and the plan recommended."""
     figure = Figure(figsize=INCHES, layout="constrained")
     axes = figure.add_subplot()
     sizes = [point.size for point in report.front]
     low, high = ([getattr(point, side) for point in report.front] for side in ("low", "high"))
     axes.fill_between(sizes, low, high, color=GREY, alpha=0.3, step=None, label="95 %, believed")
     axes.plot(sizes, [point.score for point in report.front], color=GREY, label="front, believed")
+    shown = [each for each in report.lookups if each.size <= max(sizes)]
     axes.errorbar(
-        [each.size for each in report.lookups],
-        [each.score for each in report.lookups],
-        yerr=[Z95 * each.standard_error for each in report.lookups],
+        [each.size for each in shown],
+        [each.score for each in shown],
+        yerr=[Z95 * each.standard_error for each in shown],
         fmt="o",
         color=BLUE,
         label="measured",
@@ -41,24 +41,29 @@ def front_figure(report: SearchReport) -> Figure:
 
 
 def compared_figure(report: SearchReport) -> Figure:
-    """What the plans found, the uniform ones and the base keep on held-out samples, by size."""
+    """What the plans found and the uniform ones keep on held-out samples, by size; the base as a line."""
     figure = Figure(figsize=INCHES, layout="constrained")
     axes = figure.add_subplot()
-    found = {each.name for each in report.finalists} | {report.compared[0].name}
-    for each in report.compared:
-        kept, color = each.kept, ORANGE if each.name in found else GREY
+    recommended, *others, base = report.compared
+    axes.axhline(base.kept.value, color=GREY, linestyle="--", label=f"{base.name}, {base.size:.4g}")
+    for each in (recommended, *others):
+        kept, is_first = each.kept, each is recommended
         low, high = (kept.value if end is None else end for end in (kept.low, kept.high))
         axes.errorbar(
             [each.size],
             [kept.value],
             yerr=[[kept.value - low], [high - kept.value]],
-            fmt="o",
-            color=color,
+            fmt="*" if is_first else "o",
+            markersize=16 if is_first else 6,
+            color=ORANGE if is_first else BLUE,
+            label="recommended" if is_first else None,
             capsize=2,
         )
-        place = (each.size, kept.value)
-        axes.annotate(each.name, place, xytext=(6, 6), textcoords="offset points", fontsize=8)
+        if each.name.startswith(UNIFORM):
+            place = (each.size, kept.value)
+            axes.annotate(each.name, place, xytext=(6, 6), textcoords="offset points")
     _label(axes, report)
+    axes.legend()
     return figure
 
 
@@ -99,7 +104,5 @@ def sensitivity_figure(sensitivities: Mapping[str, Mapping[int, float]]) -> Figu
 
 
 def _label(axes: Axes, report: SearchReport) -> None:
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.set_xlabel(report.size_unit)
     axes.set_ylabel(report.score)

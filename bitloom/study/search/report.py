@@ -72,6 +72,9 @@ class FinalistReport(Schema):
     peak_resident_bytes: int | None
 
 
+UNIFORM = "uniform"
+
+
 class ComparedPlan(Schema):
     """A plan on samples that the search never saw: what it keeps of the base, with its 95 % interval.
 
@@ -88,11 +91,11 @@ class ComparedPlan(Schema):
 class SearchReport(Schema):
     """The recommended plan, everything looked up in order, and the whole front. Sizes are in `size_unit`.
 
-    `sensitivities` are the additive model's losses by part and bits, from the calibration pass; `methods`
-    the method that stands for each. `compared` are the finalists, the base and the uniform plans next to the
-    recommended in size, on held-out samples; `finalists` follow once they are built. `regret` is known only
-    when a measured grid was the oracle: how much better the best plan allowed was (in score under a budget,
-    in size above a floor).
+    `sensitivities` are the additive model's losses by part and bits, from the calibration pass; `methods` the
+    method that stands for each. `compared`, on held-out samples: the finalists with the recommended first, the
+    uniform plans next to it in size (`uniform-BITS`), the base last. `finalists` follow once they are built.
+    `regret` is known only when a measured grid was the oracle: how much better the best plan allowed was (in
+    score under a budget, in size above a floor).
     """
 
     file_error: ClassVar[type[InputError]] = DataError

@@ -37,6 +37,7 @@ def report(grid: Observations) -> SearchReport:
     compared = (
         ComparedPlan(name="found-2-3", values=found.best.values, size=3.9, kept=kept, lead=None),
         ComparedPlan(name="uniform-4", values=found.best.values, size=4.1, kept=kept, lead=lead),
+        ComparedPlan(name="base", values=found.best.values, size=16, kept=kept, lead=lead),
     )
     return found.model_copy(
         update={"finalists": (built,), "sensitivities": sensitivities, "compared": compared}
@@ -56,7 +57,7 @@ def test_the_command_draws_a_search(report: SearchReport, tmp_path: Path) -> Non
     assert "1.234 MB" in text
     assert "125.0 ms" in text
     assert "within their 95 % interval" in text
-    assert text.count("<tr>") == 2 + 1 + 3 + 1 + len(report.front) + len(report.lookups)
+    assert text.count("<tr>") == 2 + 1 + 4 + 1 + len(report.front) + len(report.lookups)
 
 
 def test_the_terminal_shows_leads(report: SearchReport) -> None:
