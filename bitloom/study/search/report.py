@@ -92,8 +92,8 @@ class SearchReport(Schema):
     """The recommended plan, everything looked up in order, and the whole front. Sizes are in `size_unit`.
 
     `sensitivities` are the additive model's losses by part and bits, from the calibration pass; `methods` the
-    method that stands for each. `compared`, on held-out samples: the finalists with the recommended first, the
-    uniform plans next to it in size (`uniform-BITS`), the base last. `finalists` follow once they are built.
+    method that stands for each. `compared`, on held-out samples: the finalists, the recommended first; the
+    uniform plans next to it in size (`uniform-BITS`); the base last. `finalists` follow once they are built.
     `regret` is known only when a measured grid was the oracle: how much better the best plan allowed was (in
     score under a budget, in size above a floor).
     """
