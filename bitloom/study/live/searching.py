@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bitloom.errors import InputError
@@ -13,10 +14,16 @@ from bitloom.study.live.evaluator import LiveEvaluator
 from bitloom.study.live.finalists import measure_finalists
 from bitloom.study.live.held_out import compare, contenders
 from bitloom.study.live.memory import RememberingEvaluator
-from bitloom.study.live.rooms import fisher_losses, open_assembly, open_examination, stored_sizes
+from bitloom.study.live.rooms import (
+    Examination,
+    fisher_losses,
+    open_assembly,
+    open_examination,
+    stored_sizes,
+)
 from bitloom.study.search.goal import AboveFloor, UnderBudget
 from bitloom.study.search.measured import SCORE, Finalist, finalists, search_goal, share_of
-from bitloom.study.search.parts import PlanSpace, open_space
+from bitloom.study.search.parts import WHOLE, PlanSpace, open_space
 from bitloom.study.search.report import ComparedPlan, SearchReport
 from bitloom.study.search.request import parse_budget, parse_floor
 
@@ -41,6 +48,15 @@ class SearchConfig(Schema):
     finalists: int = FINALISTS
 
 
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """A goal, the share of the base's scores that it is about, and the unit of sizes."""
+
+    goal: UnderBudget | AboveFloor
+    share: str
+    unit: str
+
+
 def search_base(config: SearchConfig, out: Path) -> SearchReport:
     """Search, compare on held-out data, build, serve and evaluate finalists; `search.json` grows with each.
 
@@ -50,14 +66,16 @@ def search_base(config: SearchConfig, out: Path) -> SearchReport:
     """
     out.mkdir(parents=True, exist_ok=True)
     _keep_request(config, out)
-    is_bytes = config.budget is not None and not parse_budget(config.budget).is_bpw
-    unit = "bytes" if is_bytes else "bpw"
-    space = open_space(config.base, stored_sizes, fisher_losses, unit=unit)
-    report, found = _search(config, space, unit, out)
+    # What is wrong with the goal or a data set must not come to light only after calibration, or the search.
+    searched, held_out = (
+        open_examination(data, config.tasks, config.samples, config.base)
+        for data in (config.data, config.held_out)
+    )
+    sought = _sought(config, searched.share_names)
+    space = open_space(config.base, stored_sizes, fisher_losses, unit=sought.unit)
+    report, found = _search(config, space, sought, searched, out)
     write_report(out, report)
-    if not found:
-        return report
-    report = report.model_copy(update={"compared": tuple(_compare(config, space, found))})
+    report = report.model_copy(update={"compared": tuple(_compare(space, found, held_out))})
     write_report(out, report)
     built = measure_finalists(found, out, data=config.held_out, samples=config.samples)
     report = report.model_copy(update={"finalists": tuple(built)})
@@ -76,38 +94,37 @@ def _keep_request(config: SearchConfig, out: Path) -> None:
         write_atomic(path, config.model_dump_json(indent=2) + "\n")
         return
     kept = SearchConfig.read(path)
-    same = {"base", "data", "tasks", "samples"}
+    same = {"base", "data", "held_out", "tasks", "samples"}
     if kept.model_dump(include=same) != config.model_dump(include=same):
         raise InputError(f"{path}: another search (base, data, tasks or samples differ); give another --out")
 
 
+def _sought(config: SearchConfig, shares: Sequence[str]) -> _Sought:
+    if config.budget is not None:
+        budget = parse_budget(config.budget)
+        return _Sought(UnderBudget(budget.value), SCORE, "bpw" if budget.is_bpw else "bytes")
+    text = config.floor or ""
+    floor = parse_floor(text, text.partition("=")[0] or "score")
+    return _Sought(AboveFloor(floor.share), share_of(floor.score, shares), "bpw")
+
+
 def _search(
-    config: SearchConfig, space: PlanSpace, unit: str, out: Path
+    config: SearchConfig, space: PlanSpace, sought: _Sought, examination: Examination, out: Path
 ) -> tuple[SearchReport, list[Finalist]]:
-    base = space.plan(dict.fromkeys((part.name for part in space.parts), 16.0), "base")
-    examination = open_examination(config.data, config.tasks, config.samples, config.base)
-    goal, share = _goal(config, examination.share_names)
+    base = space.plan(dict.fromkeys((part.name for part in space.parts), float(WHOLE)), "base")
     live = LiveEvaluator(open_assembly([base]), examination, base=base)
     evaluator = RememberingEvaluator(live, out, live.score_names)
     try:
-        report, outcome, pool = search_goal(space, evaluator, goal, share, lookups=config.lookups, unit=unit)
+        report, outcome, pool = search_goal(
+            space, evaluator, sought.goal, sought.share, lookups=config.lookups, unit=sought.unit
+        )
     finally:
         live.close()
-    return report, finalists(space, outcome, pool, goal, margin=config.margin, count=config.finalists)
+    return report, finalists(space, outcome, pool, sought.goal, margin=config.margin, count=config.finalists)
 
 
-def _goal(config: SearchConfig, shares: Sequence[str]) -> tuple[UnderBudget | AboveFloor, str]:
-    """What is sought, and in which share of the base's scores."""
-    if config.budget is not None:
-        return UnderBudget(parse_budget(config.budget).value), SCORE
-    text = config.floor or ""
-    floor = parse_floor(text, text.partition("=")[0] or "score")
-    return AboveFloor(floor.share), share_of(floor.score, shares)
-
-
-def _compare(config: SearchConfig, space: PlanSpace, found: Sequence[Finalist]) -> list[ComparedPlan]:
+def _compare(space: PlanSpace, found: Sequence[Finalist], examination: Examination) -> list[ComparedPlan]:
     chosen = contenders(space, found)
-    examination = open_examination(config.held_out, config.tasks, config.samples, config.base)
     live = LiveEvaluator(open_assembly([each.plan for each in chosen]), examination)
     try:
         return compare(chosen, live, examination)
